@@ -815,6 +815,51 @@ func (x *Report) GetLostReports() uint32 {
 	return 0
 }
 
+// Pack is several reports in one message, as an edge publishes them.
+type Pack struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Reports       []*Report              `protobuf:"bytes,1,rep,name=reports,proto3" json:"reports,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pack) Reset() {
+	*x = Pack{}
+	mi := &file_report_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pack) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pack) ProtoMessage() {}
+
+func (x *Pack) ProtoReflect() protoreflect.Message {
+	mi := &file_report_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pack.ProtoReflect.Descriptor instead.
+func (*Pack) Descriptor() ([]byte, []int) {
+	return file_report_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Pack) GetReports() []*Report {
+	if x != nil {
+		return x.Reports
+	}
+	return nil
+}
+
 // Situation is what a client knows about where it is.
 type Situation struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -830,7 +875,7 @@ type Situation struct {
 
 func (x *Situation) Reset() {
 	*x = Situation{}
-	mi := &file_report_proto_msgTypes[1]
+	mi := &file_report_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +887,7 @@ func (x *Situation) String() string {
 func (*Situation) ProtoMessage() {}
 
 func (x *Situation) ProtoReflect() protoreflect.Message {
-	mi := &file_report_proto_msgTypes[1]
+	mi := &file_report_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +900,7 @@ func (x *Situation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Situation.ProtoReflect.Descriptor instead.
 func (*Situation) Descriptor() ([]byte, []int) {
-	return file_report_proto_rawDescGZIP(), []int{1}
+	return file_report_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Situation) GetNetwork() NetworkType {
@@ -918,7 +963,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_report_proto_msgTypes[2]
+	mi := &file_report_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -930,7 +975,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_report_proto_msgTypes[2]
+	mi := &file_report_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -943,7 +988,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_report_proto_rawDescGZIP(), []int{2}
+	return file_report_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Action) GetCodec() Codec {
@@ -1021,7 +1066,7 @@ type Decider struct {
 
 func (x *Decider) Reset() {
 	*x = Decider{}
-	mi := &file_report_proto_msgTypes[3]
+	mi := &file_report_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1078,7 @@ func (x *Decider) String() string {
 func (*Decider) ProtoMessage() {}
 
 func (x *Decider) ProtoReflect() protoreflect.Message {
-	mi := &file_report_proto_msgTypes[3]
+	mi := &file_report_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1091,7 @@ func (x *Decider) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decider.ProtoReflect.Descriptor instead.
 func (*Decider) Descriptor() ([]byte, []int) {
-	return file_report_proto_rawDescGZIP(), []int{3}
+	return file_report_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Decider) GetPolicy() uint32 {
@@ -1103,7 +1148,7 @@ type Segments struct {
 
 func (x *Segments) Reset() {
 	*x = Segments{}
-	mi := &file_report_proto_msgTypes[4]
+	mi := &file_report_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1115,7 +1160,7 @@ func (x *Segments) String() string {
 func (*Segments) ProtoMessage() {}
 
 func (x *Segments) ProtoReflect() protoreflect.Message {
-	mi := &file_report_proto_msgTypes[4]
+	mi := &file_report_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1128,7 +1173,7 @@ func (x *Segments) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Segments.ProtoReflect.Descriptor instead.
 func (*Segments) Descriptor() ([]byte, []int) {
-	return file_report_proto_rawDescGZIP(), []int{4}
+	return file_report_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Segments) GetPropensity() []uint32 {
@@ -1297,7 +1342,9 @@ const file_report_proto_rawDesc = "" +
 	"\bdeciders\x18\x0f \x03(\v2\x1c.attune.telemetry.v1.DeciderR\bdeciders\x129\n" +
 	"\bsegments\x18\x10 \x01(\v2\x1d.attune.telemetry.v1.SegmentsR\bsegments\x12#\n" +
 	"\rlost_segments\x18\x11 \x01(\rR\flostSegments\x12!\n" +
-	"\flost_reports\x18\x12 \x01(\rR\vlostReports\"\xc3\x02\n" +
+	"\flost_reports\x18\x12 \x01(\rR\vlostReports\"=\n" +
+	"\x04Pack\x125\n" +
+	"\areports\x18\x01 \x03(\v2\x1b.attune.telemetry.v1.ReportR\areports\"\xc3\x02\n" +
 	"\tSituation\x12:\n" +
 	"\anetwork\x18\x01 \x01(\x0e2 .attune.telemetry.v1.NetworkTypeR\anetwork\x126\n" +
 	"\ametered\x18\x02 \x01(\x0e2\x1c.attune.telemetry.v1.MeteredR\ametered\x12\x16\n" +
@@ -1429,7 +1476,7 @@ func file_report_proto_rawDescGZIP() []byte {
 }
 
 var file_report_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
-var file_report_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_report_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_report_proto_goTypes = []any{
 	(Origin)(0),         // 0: attune.telemetry.v1.Origin
 	(NetworkType)(0),    // 1: attune.telemetry.v1.NetworkType
@@ -1443,32 +1490,34 @@ var file_report_proto_goTypes = []any{
 	(Stage)(0),          // 9: attune.telemetry.v1.Stage
 	(Cause)(0),          // 10: attune.telemetry.v1.Cause
 	(*Report)(nil),      // 11: attune.telemetry.v1.Report
-	(*Situation)(nil),   // 12: attune.telemetry.v1.Situation
-	(*Action)(nil),      // 13: attune.telemetry.v1.Action
-	(*Decider)(nil),     // 14: attune.telemetry.v1.Decider
-	(*Segments)(nil),    // 15: attune.telemetry.v1.Segments
+	(*Pack)(nil),        // 12: attune.telemetry.v1.Pack
+	(*Situation)(nil),   // 13: attune.telemetry.v1.Situation
+	(*Action)(nil),      // 14: attune.telemetry.v1.Action
+	(*Decider)(nil),     // 15: attune.telemetry.v1.Decider
+	(*Segments)(nil),    // 16: attune.telemetry.v1.Segments
 }
 var file_report_proto_depIdxs = []int32{
 	0,  // 0: attune.telemetry.v1.Report.origin:type_name -> attune.telemetry.v1.Origin
 	9,  // 1: attune.telemetry.v1.Report.stage:type_name -> attune.telemetry.v1.Stage
-	12, // 2: attune.telemetry.v1.Report.situations:type_name -> attune.telemetry.v1.Situation
-	13, // 3: attune.telemetry.v1.Report.actions:type_name -> attune.telemetry.v1.Action
-	14, // 4: attune.telemetry.v1.Report.deciders:type_name -> attune.telemetry.v1.Decider
-	15, // 5: attune.telemetry.v1.Report.segments:type_name -> attune.telemetry.v1.Segments
-	1,  // 6: attune.telemetry.v1.Situation.network:type_name -> attune.telemetry.v1.NetworkType
-	2,  // 7: attune.telemetry.v1.Situation.metered:type_name -> attune.telemetry.v1.Metered
-	3,  // 8: attune.telemetry.v1.Situation.device:type_name -> attune.telemetry.v1.DeviceClass
-	4,  // 9: attune.telemetry.v1.Situation.time_of_day:type_name -> attune.telemetry.v1.TimeOfDay
-	5,  // 10: attune.telemetry.v1.Situation.reach:type_name -> attune.telemetry.v1.Reach
-	6,  // 11: attune.telemetry.v1.Action.codec:type_name -> attune.telemetry.v1.Codec
-	7,  // 12: attune.telemetry.v1.Action.bandwidth:type_name -> attune.telemetry.v1.AudioBandwidth
-	8,  // 13: attune.telemetry.v1.Action.transport:type_name -> attune.telemetry.v1.Transport
-	10, // 14: attune.telemetry.v1.Segments.cause:type_name -> attune.telemetry.v1.Cause
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	13, // 2: attune.telemetry.v1.Report.situations:type_name -> attune.telemetry.v1.Situation
+	14, // 3: attune.telemetry.v1.Report.actions:type_name -> attune.telemetry.v1.Action
+	15, // 4: attune.telemetry.v1.Report.deciders:type_name -> attune.telemetry.v1.Decider
+	16, // 5: attune.telemetry.v1.Report.segments:type_name -> attune.telemetry.v1.Segments
+	11, // 6: attune.telemetry.v1.Pack.reports:type_name -> attune.telemetry.v1.Report
+	1,  // 7: attune.telemetry.v1.Situation.network:type_name -> attune.telemetry.v1.NetworkType
+	2,  // 8: attune.telemetry.v1.Situation.metered:type_name -> attune.telemetry.v1.Metered
+	3,  // 9: attune.telemetry.v1.Situation.device:type_name -> attune.telemetry.v1.DeviceClass
+	4,  // 10: attune.telemetry.v1.Situation.time_of_day:type_name -> attune.telemetry.v1.TimeOfDay
+	5,  // 11: attune.telemetry.v1.Situation.reach:type_name -> attune.telemetry.v1.Reach
+	6,  // 12: attune.telemetry.v1.Action.codec:type_name -> attune.telemetry.v1.Codec
+	7,  // 13: attune.telemetry.v1.Action.bandwidth:type_name -> attune.telemetry.v1.AudioBandwidth
+	8,  // 14: attune.telemetry.v1.Action.transport:type_name -> attune.telemetry.v1.Transport
+	10, // 15: attune.telemetry.v1.Segments.cause:type_name -> attune.telemetry.v1.Cause
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_report_proto_init() }
@@ -1482,7 +1531,7 @@ func file_report_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_report_proto_rawDesc), len(file_report_proto_rawDesc)),
 			NumEnums:      11,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -38,6 +38,7 @@ type Config struct {
 	Keys string `yaml:"keys"`
 
 	Ingest   Ingest   `yaml:"ingest"`
+	Privacy  Privacy  `yaml:"privacy"`
 	Training Training `yaml:"training"`
 	Rollout  Rollout  `yaml:"rollout"`
 	Policy   Policy   `yaml:"policy"`
@@ -48,6 +49,17 @@ type Ingest struct {
 	Batch   int           `yaml:"batch"`   // reports in one insert
 	MaxWait time.Duration `yaml:"maxWait"` // how long a report may wait for its batch to fill
 	AckWait time.Duration `yaml:"ackWait"` // after this long without a sign of life a batch goes to another worker
+}
+
+// Privacy sets what is withheld, and for how long anything is kept.
+type Privacy struct {
+	// MinCell is k: of a cell (region, network type) with fewer reports on a day the region is not stored, and groups
+	// of fewer are not shown to people.
+	MinCell int `yaml:"minCell"`
+	// Retention is the age at which a report is deleted, counted from the day of its call.
+	Retention time.Duration `yaml:"retention"`
+	// CellCap bounds how many reports of one cell and day anything is learned from.
+	CellCap int `yaml:"cellCap"`
 }
 
 // Training sets when and how a candidate is learned.
@@ -109,6 +121,7 @@ func Default() Config {
 	return Config{
 		Data:   "attune-data",
 		Ingest: Ingest{Batch: 5000, MaxWait: 500 * time.Millisecond, AckWait: 30 * time.Second},
+		Privacy: Privacy{MinCell: 50, Retention: 90 * 24 * time.Hour, CellCap: 100_000},
 		Training: Training{
 			MinSegments: 500, Every: time.Hour, Seed: 1, PoisonedShare: 0.001,
 			Price: Price{MOSPerKbps: price.MOSPerKbps, MeteredFactor: price.MeteredFactor},
@@ -190,6 +203,9 @@ func (c *Config) Validate() error {
 	check(c.Ingest.Batch >= 1 && c.Ingest.Batch <= 100_000, "ingest.batch", c.Ingest.Batch, "1..100000")
 	check(c.Ingest.MaxWait > 0 && c.Ingest.MaxWait <= time.Minute, "ingest.maxWait", c.Ingest.MaxWait, "above 0 and at most 1m")
 	check(c.Ingest.AckWait >= time.Second && c.Ingest.AckWait <= time.Hour, "ingest.ackWait", c.Ingest.AckWait, "1s..1h")
+	check(c.Privacy.MinCell >= 1 && c.Privacy.MinCell <= 10_000, "privacy.minCell", c.Privacy.MinCell, "1..10000")
+	check(c.Privacy.Retention >= 14*24*time.Hour && c.Privacy.Retention <= 10*365*24*time.Hour, "privacy.retention", c.Privacy.Retention, "336h (14 days) to 10 years")
+	check(c.Privacy.CellCap >= 1000, "privacy.cellCap", c.Privacy.CellCap, "at least 1000")
 	check(c.Training.MinSegments >= 100, "training.minSegments", c.Training.MinSegments, "at least 100")
 	check(c.Training.Every >= time.Second, "training.every", c.Training.Every, "at least 1s")
 	check(c.Training.PoisonedShare >= 0 && c.Training.PoisonedShare < 0.5, "training.poisonedShare", c.Training.PoisonedShare, "0..0.5")
