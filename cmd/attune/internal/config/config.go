@@ -119,8 +119,8 @@ func (c *Config) Sites() []policy.Site {
 func Default() Config {
 	price := model.DefaultPrice()
 	return Config{
-		Data:   "attune-data",
-		Ingest: Ingest{Batch: 5000, MaxWait: 500 * time.Millisecond, AckWait: 30 * time.Second},
+		Data:    "attune-data",
+		Ingest:  Ingest{Batch: 5000, MaxWait: 500 * time.Millisecond, AckWait: 30 * time.Second},
 		Privacy: Privacy{MinCell: 50, Retention: 90 * 24 * time.Hour, CellCap: 100_000},
 		Training: Training{
 			MinSegments: 500, Every: time.Hour, Seed: 1, PoisonedShare: 0.001,
