@@ -71,18 +71,16 @@ func (c *Call) Stage(stage model.Stage) {
 	}
 }
 
-// Rate adds what the user said about the call: 1..MaxRating stars, 0 for none, and the Problem flags. What is off these
-// lists is left out.
+// Rate adds what the user said about the call: 1..MaxRating stars and the Problem flags. It randomizes both at once
+// (package response) and forgets what was said, so neither the spool nor the network ever holds it. Rating again replaces
+// the answer; 0 stars take it back, flags included; more than MaxRating stars are ignored.
 func (c *Call) Rate(rating uint8, problems uint16) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended {
+	if c.ended || rating > MaxRating {
 		return
 	}
-	if rating <= MaxRating {
-		c.report.Rating = rating
-	}
-	c.report.Problems = problems & ProblemMask
+	c.report.Stars, c.report.Problem = randomized(rating, problems)
 }
 
 // End closes the report and queues it. Dropped says that the call ended although nobody hung up. A call that had media

@@ -80,8 +80,11 @@ func TestCallToItsEnd(t *testing.T) {
 	if r.Stage != model.StageEnded || r.Dropped {
 		t.Errorf("stage %v dropped %v, want ended", r.Stage, r.Dropped)
 	}
-	if r.Rating != 4 || r.Problems != telemetry.ProblemCuts {
-		t.Errorf("rating %d problems %b", r.Rating, r.Problems)
+	if r.Stars == 0 || r.Problem == 0 {
+		t.Errorf("stars %d problem %d of a rated call", r.Stars, r.Problem)
+	}
+	if r.Rating != 0 || r.Problems != 0 {
+		t.Errorf("rating %d problems %b left the device as they were said", r.Rating, r.Problems)
 	}
 	if len(r.Segments) != 0 {
 		t.Error("a segment was recorded after the end")

@@ -96,6 +96,10 @@ func (r *Report) take(s *sheet, f field) error {
 		return number(f, RejectCounter, &r.LostSegments)
 	case fieldLostReports:
 		return number(f, RejectCounter, &r.LostReports)
+	case fieldStars:
+		return number(f, RejectCall, &r.Stars)
+	case fieldProblem:
+		return number(f, RejectCall, &r.Problem)
 	}
 	return nil
 }

@@ -38,8 +38,15 @@ func TestEveryRefusalHasItsReason(t *testing.T) {
 		{"origin", func(r *report) { r.Origin = 9 }, telemetry.RejectCall},
 		{"stage", func(r *report) { r.Stage = model.StageCount }, telemetry.RejectCall},
 		{"duration", func(r *report) { r.Duration = 200 }, telemetry.RejectCall},
-		{"rating", func(r *report) { r.Rating = 6 }, telemetry.RejectCall},
-		{"problems", func(r *report) { r.Problems = 1 << 12 }, telemetry.RejectCall},
+		{"stars", func(r *report) { r.Stars, r.Problem = 6, 1 }, telemetry.RejectCall},
+		{"problem", func(r *report) { r.Stars, r.Problem = 5, 17 }, telemetry.RejectCall},
+		{"stars alone", func(r *report) { r.Stars, r.Problem = 5, 0 }, telemetry.RejectCall},
+		{"problem alone", func(r *report) { r.Stars, r.Problem = 0, 3 }, telemetry.RejectCall},
+		{"rating as it was given", func(r *report) { r.Rating = 4 }, telemetry.RejectCall},
+		{"problems as they were given", func(r *report) { r.Problems = telemetry.ProblemEcho }, telemetry.RejectCall},
+		{"rating of version 1", func(r *report) { r.Schema, r.Rating = 1, 6 }, telemetry.RejectCall},
+		{"problems of version 1", func(r *report) { r.Schema, r.Problems = 1, 1<<12 }, telemetry.RejectCall},
+		{"stars in version 1", func(r *report) { r.Schema, r.Stars, r.Problem = 1, 4, 2 }, telemetry.RejectCall},
 		{"lost reports", func(r *report) { r.LostReports = telemetry.MaxLostReports + 1 }, telemetry.RejectCounter},
 		{"lost segments", func(r *report) { r.LostSegments = telemetry.MaxLostSegments + 1 }, telemetry.RejectCounter},
 		{"network", func(r *report) { r.Context.Network = 99 }, telemetry.RejectContext},
@@ -248,7 +255,7 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 		f.Add(encoded)
 	}
-	f.Add([]byte{8, 2})
+	f.Add([]byte{8, telemetry.SchemaVersion + 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var r telemetry.Report
 		err := telemetry.Unmarshal(b, &r)

@@ -35,6 +35,8 @@ func (r *Report) AppendMarshal(dst []byte) ([]byte, error) {
 	b = s.append(b)
 	b = appendUint(b, fieldLostSegments, uint64(r.LostSegments))
 	b = appendUint(b, fieldLostReports, uint64(r.LostReports))
+	b = appendUint(b, fieldStars, uint64(r.Stars))
+	b = appendUint(b, fieldProblem, uint64(r.Problem))
 	if size := len(b) - start; size > MaxReportSize {
 		return dst, reject(RejectTooLarge, "%d bytes, at most %d are taken", size, MaxReportSize)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
+	"github.com/attune-calls/attune/telemetry/response"
 )
 
 var began = time.Date(2026, 11, 22, 13, 37, 11, 0, time.UTC)
@@ -31,6 +32,9 @@ func typicalReport(seed uint64, n int) telemetry.Report {
 			TimeOfDay: model.TimeAfternoon, Reach: model.ReachUDP,
 		},
 		Stage: model.StageEnded, Duration: telemetry.ScaleDuration.Bucket(float64(4 * n)),
+	}
+	if seed%3 == 0 { // some users rate
+		r.Stars, r.Problem = 4, response.ProblemAnswer(6, true)
 	}
 	for i := range r.ID {
 		r.ID[i] = byte(rng.Uint32())
@@ -80,7 +84,7 @@ func anyReport(rng *rand.Rand) telemetry.Report {
 	r := telemetry.Report{
 		Schema: telemetry.SchemaVersion, Stack: u8(), Hour: u32(), Origin: telemetry.Origin(u8()), Context: static(),
 		Stage: model.Stage(u8()), Dropped: rng.IntN(2) == 0, Duration: bucket(), Rating: u8(),
-		Problems: uint16(rng.Uint32()), LostReports: u32(), LostSegments: u32(),
+		Problems: uint16(rng.Uint32()), Stars: u8(), Problem: u8(), LostReports: u32(), LostSegments: u32(),
 	}
 	for i := range r.ID {
 		r.ID[i] = u8()

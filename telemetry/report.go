@@ -9,8 +9,9 @@ import (
 
 // SchemaVersion is the version of the schema this package writes and the newest it reads.
 //
-// History: 1 = the first.
-const SchemaVersion = 1
+// History: 1 = the first; 2 = OriginImport, and ratings leave the device randomized (Stars and Problem instead of Rating
+// and Problems).
+const SchemaVersion = 2
 
 // StackVersion says what the statistics behind a report mean, because media stacks change that between releases.
 //
@@ -62,8 +63,16 @@ type Report struct {
 	Stage    model.Stage
 	Dropped  bool         // it ended although nobody hung up
 	Duration model.Bucket // on ScaleDuration: time with media
-	Rating   uint8        // 1..MaxRating stars; 0 = not rated
-	Problems uint16       // set of the Problem flags
+
+	// What the user said about the call, randomized on the device (package response): one answer proves nothing, many
+	// can be counted. Both are given when the user rated the call, and 0 otherwise.
+	Stars   uint8 // 1..MaxRating
+	Problem uint8 // response.ProblemAnswer about one of the Problem flags
+
+	// Rating and Problems are the user's own words, as a client of version 1 wrote them. Upgrade turns them into Stars and
+	// Problem and clears them; a report of version 2 does not have them.
+	Rating   uint8  // 1..MaxRating stars; 0 = not rated
+	Problems uint16 // set of the Problem flags
 
 	Refusals     [RefusalReasons]uint8 // policies this client refused since its last report, by reason
 	LostSegments uint32                // segments of this call left out because it had more than MaxSegments
@@ -80,9 +89,10 @@ const (
 	OriginUnknown    Origin = iota
 	OriginCall              // in real time, over a network
 	OriginSimulation        // computed, in virtual time
+	OriginImport            // read from a team's own history
 )
 
-var originNames = [...]string{"unknown", "call", "simulation"}
+var originNames = [...]string{"unknown", "call", "simulation", "import"}
 
 // OriginCount is the number of values of Origin, the unknown one included.
 const OriginCount = len(originNames)
@@ -97,7 +107,7 @@ func (o Origin) String() string {
 // Valid reports whether o is one of the declared values.
 func (o Origin) Valid() bool { return int(o) < OriginCount }
 
-// What a user may say was wrong with a call: bits of Report.Problems.
+// What a user may say was wrong with a call: the bits that Call.Rate takes.
 const (
 	ProblemEcho      uint16 = 1 << iota // I heard myself
 	ProblemNoise                        // there was noise

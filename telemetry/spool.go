@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"slices"
 )
 
@@ -35,21 +36,44 @@ func openSpool(path string, limit int64) (s *spool, dropped int, err error) {
 		return nil, 0, err
 	}
 	s.file, s.lost, s.stale = file, lost, torn
+	upgraded := false
 	for _, data := range reports {
-		var r Report
-		if err := Unmarshal(data, &r); err != nil {
+		e, err := recoverEntry(data)
+		if err != nil {
 			s.count(1)
 			dropped++
 			s.stale = true
 			continue
 		}
-		s.push(&entry{id: r.ID, data: slices.Clone(data), lost: int(r.LostReports)})
+		upgraded = upgraded || !bytes.Equal(e.data, data)
+		s.push(e)
 	}
 	if over := s.trim(); over > 0 {
 		dropped += over
 		s.stale = true
 	}
+	if upgraded {
+		// Before anything is sent, so that one opinion is randomized once. Where it cannot be written, the next save
+		// writes it.
+		s.stale = true
+		_ = s.save()
+	}
 	return s, dropped, nil
+}
+
+// recoverEntry reads a report from the file. One that an older client left there is upgraded: what the user said does
+// not leave the device as it was said.
+func recoverEntry(data []byte) (*entry, error) {
+	var r Report
+	if err := Unmarshal(data, &r); err != nil {
+		return nil, err
+	}
+	if r.Schema == SchemaVersion {
+		return &entry{id: r.ID, data: slices.Clone(data), lost: int(r.LostReports)}, nil
+	}
+	r.Upgrade()
+	data, err := r.AppendMarshal(nil)
+	return &entry{id: r.ID, data: data, lost: int(r.LostReports)}, err
 }
 
 // cost is what an entry takes in the file, and is counted as without one.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/telemetry/response"
 )
 
 // The hours in which a call of this system can have begun: the years 2024 to 2099.
@@ -34,10 +35,6 @@ func (r *Report) Validate() error {
 		return reject(RejectCall, "stage %d is off its list", r.Stage)
 	case !ScaleDuration.Valid(r.Duration):
 		return reject(RejectCall, "duration bucket %d is off its scale", r.Duration)
-	case r.Rating > MaxRating:
-		return reject(RejectCall, "rating %d is above %d", r.Rating, MaxRating)
-	case r.Problems&^ProblemMask != 0:
-		return reject(RejectCall, "problem flags %#x are off their list", r.Problems&^ProblemMask)
 	case r.LostReports > MaxLostReports:
 		return reject(RejectCounter, "%d lost reports, at most %d can be told", r.LostReports, MaxLostReports)
 	case r.LostSegments > MaxLostSegments:
@@ -47,6 +44,9 @@ func (r *Report) Validate() error {
 	case r.Context != staticContext(r.Context):
 		return reject(RejectContext, "the context of a report holds static fields only")
 	}
+	if err := r.checkOpinion(); err != nil {
+		return err
+	}
 	if err := r.Context.Validate(); err != nil {
 		return &RejectError{Reason: RejectContext, Err: err}
 	}
@@ -54,6 +54,29 @@ func (r *Report) Validate() error {
 		if reason, err := checkSegment(&r.Segments[i]); err != nil {
 			return &RejectError{Reason: reason, Err: fmt.Errorf("segment %d: %w", i, err)}
 		}
+	}
+	return nil
+}
+
+// checkOpinion looks at what the user said: each version has its own two fields, and those of the other stay empty. A
+// version 2 report with a rating as it was given is refused, not repaired: its client breaks a promise, and must show up
+// in the counts of refused reports.
+func (r *Report) checkOpinion() error {
+	switch {
+	case r.Rating > MaxRating:
+		return reject(RejectCall, "rating %d is above %d", r.Rating, MaxRating)
+	case r.Problems&^ProblemMask != 0:
+		return reject(RejectCall, "problem flags %#x are off their list", r.Problems&^ProblemMask)
+	case r.Stars > response.Stars:
+		return reject(RejectCall, "%d stars, at most %d can be given", r.Stars, response.Stars)
+	case r.Problem > response.MaxProblem:
+		return reject(RejectCall, "problem answer %d is above %d", r.Problem, response.MaxProblem)
+	case r.Schema == 1 && (r.Stars != 0 || r.Problem != 0):
+		return reject(RejectCall, "a randomized answer in a report of version 1")
+	case r.Schema > 1 && (r.Rating != 0 || r.Problems != 0):
+		return reject(RejectCall, "an answer that is not randomized in a report of version %d", r.Schema)
+	case (r.Stars == 0) != (r.Problem == 0):
+		return reject(RejectCall, "stars %d and problem answer %d: want both or neither", r.Stars, r.Problem)
 	}
 	return nil
 }

@@ -20,8 +20,8 @@ const (
 	fieldStage        protowire.Number = 7
 	fieldDropped      protowire.Number = 8
 	fieldDuration     protowire.Number = 9
-	fieldRating       protowire.Number = 10
-	fieldProblems     protowire.Number = 11
+	fieldRating       protowire.Number = 10 // version 1 only
+	fieldProblems     protowire.Number = 11 // version 1 only
 	fieldRefusals     protowire.Number = 12
 	fieldSituations   protowire.Number = 13
 	fieldActions      protowire.Number = 14
@@ -29,6 +29,8 @@ const (
 	fieldSegments     protowire.Number = 16
 	fieldLostSegments protowire.Number = 17
 	fieldLostReports  protowire.Number = 18
+	fieldStars        protowire.Number = 19
+	fieldProblem      protowire.Number = 20
 )
 
 // The columns of the message Segments, by field number.

@@ -200,7 +200,7 @@ func refused(t testing.TB, rng *rand.Rand) map[telemetry.RejectReason][]byte {
 		telemetry.RejectID:        spoil(func(r *telemetry.Report) { r.ID = telemetry.ReportID{} }),
 		telemetry.RejectHour:      spoil(func(r *telemetry.Report) { r.Hour += 24 * 365 }),
 		telemetry.RejectContext:   spoil(func(r *telemetry.Report) { r.Context.Network = 77 }),
-		telemetry.RejectCall:      spoil(func(r *telemetry.Report) { r.Rating = 9 }),
+		telemetry.RejectCall:      spoil(func(r *telemetry.Report) { r.Stars = 9 }),
 		telemetry.RejectCounter:   spoil(func(r *telemetry.Report) { r.LostReports = 1 << 20 }),
 		telemetry.RejectSegments: protowire.AppendBytes(
 			protowire.AppendTag(spoil(func(r *telemetry.Report) { r.Segments = nil }), 16, protowire.BytesType), segments),

@@ -13,6 +13,7 @@ import (
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
+	"github.com/attune-calls/attune/telemetry/response"
 	"github.com/attune-calls/attune/telemetry/warehouse"
 )
 
@@ -87,11 +88,13 @@ const baseHour = 498_216
 func randomReport(rng *rand.Rand, segments int) telemetry.Report {
 	r := telemetry.Report{
 		Schema: telemetry.SchemaVersion, Stack: telemetry.StackVersion, Hour: baseHour + rng.Uint32N(72),
-		Origin: draw[telemetry.Origin](rng, telemetry.OriginCount), Context: staticContext(rng),
+		Origin: draw[telemetry.Origin](rng, int(telemetry.OriginImport)), Context: staticContext(rng),
 		Stage: draw[model.Stage](rng, model.StageCount), Dropped: rng.IntN(4) == 0,
-		Duration: drawBucket(rng, telemetry.ScaleDuration), Rating: uint8(rng.IntN(6)),
-		Problems:     uint16(rng.IntN(int(telemetry.ProblemMask) + 1)),
+		Duration:     drawBucket(rng, telemetry.ScaleDuration),
 		LostSegments: rng.Uint32N(telemetry.MaxLostSegments), LostReports: rng.Uint32N(telemetry.MaxLostReports),
+	}
+	if rng.IntN(2) == 0 {
+		r.Stars, r.Problem = uint8(1+rng.IntN(response.Stars)), uint8(1+rng.IntN(response.MaxProblem))
 	}
 	for i := range r.ID {
 		r.ID[i] = uint8(rng.Uint32())

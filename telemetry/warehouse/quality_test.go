@@ -26,7 +26,7 @@ func legQuality(r *telemetry.Report, keep func(*model.Segment) bool) (warehouse.
 	var weights []float64
 	arms, actions := make(map[arm]float64), make(map[model.Action]float64)
 	q := warehouse.CallQuality{
-		Hour: r.Hour, Network: r.Context.Network, Metered: r.Context.Metered, Stars: r.Rating,
+		Hour: r.Hour, Network: r.Context.Network, Metered: r.Context.Metered, Stars: r.Stars,
 		Died: r.Dropped || r.Stage == model.StageOffer || r.Stage == model.StageICE || r.Stage == model.StageDTLS,
 	}
 	for i := range r.Segments {

@@ -19,8 +19,8 @@ func callColumns() [][2]string {
 		{"hour", "DateTime('UTC')"}, // in which the call began
 		{"schema", "UInt16"},
 		{"stack", "UInt8"},
-		{"origin", enum8(originNames)},
-		{"network", enum8(networkNames)}, // where the call began, like the next five
+		{"origin", enum8(originNames[:telemetry.OriginImport])}, // version 1 of the tables knows no imports
+		{"network", enum8(networkNames)},                        // where the call began, like the next five
 		{"metered", enum8(meteredNames)},
 		{"region", "FixedString(2)"},
 		{"device", enum8(deviceNames)},
@@ -28,9 +28,9 @@ func callColumns() [][2]string {
 		{"reach", enum8(reachNames)},
 		{"stage", enum8(stageNames)},
 		{"dropped", "UInt8"},
-		{"duration", "UInt8"}, // bucket of telemetry.ScaleDuration
-		{"rating", "UInt8"},
-		{"problems", "UInt16"},
+		{"duration", "UInt8"},  // bucket of telemetry.ScaleDuration
+		{"rating", "UInt8"},    // Report.Stars
+		{"problems", "UInt16"}, // Report.Problem
 		{"refusals", "Array(UInt8)"},
 		{"lost_segments", "UInt32"},
 		{"lost_reports", "UInt32"},
