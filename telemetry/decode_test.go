@@ -212,7 +212,7 @@ func TestHours(t *testing.T) {
 func seeds(tb testing.TB) map[string][]byte {
 	tb.Helper()
 	paths, err := filepath.Glob("testdata/*.report")
-	if err != nil || len(paths) < 3 {
+	if err != nil || len(paths) < 7 {
 		tb.Fatalf("%d seeds in testdata: %v", len(paths), err)
 	}
 	found := map[string][]byte{}
@@ -224,19 +224,30 @@ func seeds(tb testing.TB) map[string][]byte {
 	return found
 }
 
-// TestOldReportsStayReadable holds the encoding of version 1 to files written by the first release of it.
+// TestOldReportsStayReadable holds the encoding to files that the first release of each version wrote.
 func TestOldReportsStayReadable(t *testing.T) {
+	versions := map[uint16]int{}
 	for path, encoded := range seeds(t) {
 		var r telemetry.Report
 		if err := telemetry.Unmarshal(encoded, &r); err != nil {
 			t.Errorf("%s: %v", path, err)
 			continue
 		}
+		versions[r.Schema]++
 		if err := r.Validate(); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
 		if again, err := r.AppendMarshal(nil); err != nil || !bytes.Equal(again, encoded) {
 			t.Errorf("%s is written differently now (%v)", path, err)
+		}
+		r.Upgrade()
+		if err := r.Validate(); err != nil || r.Schema != telemetry.SchemaVersion {
+			t.Errorf("%s upgraded to version %d: %v", path, r.Schema, err)
+		}
+	}
+	for version := uint16(1); version <= telemetry.SchemaVersion; version++ {
+		if versions[version] == 0 {
+			t.Errorf("no report of version %d in testdata", version)
 		}
 	}
 }
