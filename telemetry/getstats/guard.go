@@ -21,14 +21,18 @@ var errLimit = errors.New("too large")
 type guard struct {
 	from    io.Reader
 	read    int64
-	length  int // of the string or number in progress
+	length  int // of the string, the number or the white space in progress
 	depth   int
 	quoted  bool
+	blank   bool // in white space
 	escaped bool
 	fault   error // that ended the reading
 }
 
 func (g *guard) Read(p []byte) (int, error) {
+	if g.fault != nil {
+		return 0, g.fault
+	}
 	n, err := g.from.Read(p)
 	for i, b := range p[:n] {
 		switch {
@@ -46,9 +50,14 @@ func (g *guard) Read(p []byte) (int, error) {
 		case b == '}' || b == ']':
 			g.depth--
 			g.length = 0
-		case b == ',' || b == ':' || b == ' ' || b == '\n' || b == '\r' || b == '\t':
+		case b == ',' || b == ':':
 			g.length = 0
+		case b == ' ' || b == '\n' || b == '\r' || b == '\t':
+			if !g.blank {
+				g.blank, g.length = true, 0
+			}
 		}
+		g.blank = g.blank && !g.quoted && (b == ' ' || b == '\n' || b == '\r' || b == '\t')
 		g.length++
 		at := g.read + int64(i)
 		switch {

@@ -13,10 +13,13 @@ import (
 // internals reads the value of the key PeerConnections.
 func (r *reader) internals() error {
 	return r.object(func(id string) error {
-		c := r.store.connection(id)
+		c, err := r.store.connection(id)
+		if err != nil {
+			return err
+		}
 		times := make(map[string][]float64) // of each object's samples, where the dump has them
 		var rows []row
-		err := r.object(func(key string) error {
+		err = r.object(func(key string) error {
 			if key != "stats" {
 				return r.skip()
 			}
@@ -146,6 +149,9 @@ func samples(values string, c class) (text string, numbers []float64, err error)
 		case bool:
 			text = reduce(c, fmt.Sprint(v))
 		}
+	}
+	if _, err := d.Token(); err != nil {
+		return "", nil, fmt.Errorf("%w: values break off", errFormat)
 	}
 	return text, numbers, nil
 }

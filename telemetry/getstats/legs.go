@@ -135,7 +135,7 @@ func (r *reader) report(s *stream) (*telemetry.Report, string) {
 		Hour:    telemetry.HourOf(time.UnixMilli(int64(windows[0].from * 1000))),
 		Context: context, Stage: model.StageEnded,
 		Duration: telemetry.ScaleDuration.Bucket(windows[len(windows)-1].to - windows[0].from),
-		ID:       r.id(counter),
+		ID:       r.id(s),
 	}
 	if lost := len(windows) - telemetry.MaxSegments; lost > 0 {
 		report.LostSegments = uint32(min(lost, telemetry.MaxLostSegments))
@@ -146,17 +146,21 @@ func (r *reader) report(s *stream) (*telemetry.Report, string) {
 }
 
 // id is random, or made from the key and the stream's numbers.
-func (r *reader) id(counter *series) (id telemetry.ReportID) {
+func (r *reader) id(s *stream) (id telemetry.ReportID) {
 	if r.cfg.Key == nil {
 		rand.Read(id[:])
 		return id
 	}
 	mac := hmac.New(sha256.New, r.cfg.Key)
-	for i := range counter.times {
-		var b [16]byte
-		binary.LittleEndian.PutUint64(b[:8], math.Float64bits(counter.times[i]))
-		binary.LittleEndian.PutUint64(b[8:], math.Float64bits(counter.values[i]))
-		mac.Write(b[:])
+	for _, counter := range []string{s.packets(), s.bytes()} {
+		mac.Write([]byte(counter))
+		line := s.series[counter]
+		for i := 0; line != nil && i < len(line.times); i++ {
+			var b [16]byte
+			binary.LittleEndian.PutUint64(b[:8], math.Float64bits(line.times[i]))
+			binary.LittleEndian.PutUint64(b[8:], math.Float64bits(line.values[i]))
+			mac.Write(b[:])
+		}
 	}
 	copy(id[:], mac.Sum(nil))
 	return id

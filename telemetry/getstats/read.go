@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
@@ -112,7 +113,7 @@ func (r *reader) read(dump io.Reader) error {
 	if events == 0 {
 		return fmt.Errorf("%w: a JSON object with neither PeerConnections nor events after it", errFormat)
 	}
-	for _, id := range r.store.order { // never closed
+	for _, id := range slices.Clone(r.store.order) { // never closed
 		if err := r.close(id); err != nil {
 			return err
 		}

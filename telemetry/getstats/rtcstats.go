@@ -160,7 +160,10 @@ func classOf(metric string) (class, bool) {
 
 // apply moves the changes of an event into the store.
 func (r *reader) apply(id string, changes []change) error {
-	c := r.store.connection(id)
+	c, err := r.store.connection(id)
+	if err != nil {
+		return err
+	}
 	for i := range changes { // an object's type may stand after its other values
 		if changes[i].metric == metricType {
 			if k := kinds[changes[i].text]; k != kindSkipped {
@@ -185,13 +188,5 @@ func (r *reader) apply(id string, changes []change) error {
 			o.texts[changes[i].metric] = changes[i].text
 		}
 	}
-	r.beat(c)
-	return nil
-}
-
-// beat notes the time of an event: a counter that is not in it has not changed, and is known to be the same now.
-func (r *reader) beat(c *connection) {
-	if n := len(c.beats); n == 0 || r.clock > c.beats[n-1] {
-		c.beats = append(c.beats, r.clock)
-	}
+	return r.store.beat(c, r.clock)
 }

@@ -3,6 +3,7 @@ package getstats
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 )
 
@@ -16,7 +17,7 @@ const (
 // store holds the connections of a dump that have not ended yet.
 type store struct {
 	connections map[string]*connection
-	order       []string
+	order       []string // of the connections
 	samples     int
 	objects     int
 }
@@ -43,14 +44,33 @@ type series struct {
 	values []float64
 }
 
-func (s *store) connection(id string) *connection {
+// connection finds or makes a connection, which counts as an object.
+func (s *store) connection(id string) (*connection, error) {
 	c := s.connections[id]
 	if c == nil {
+		if err := s.count(); err != nil {
+			return nil, err
+		}
 		c = &connection{objects: make(map[string]*object)}
 		s.connections[id] = c
 		s.order = append(s.order, id)
 	}
-	return c
+	return c, nil
+}
+
+func (s *store) count() error {
+	if s.objects++; s.objects > maxObjects {
+		return fmt.Errorf("%w: more than %d objects in the open connections; split the dump by connection", errLimit, maxObjects)
+	}
+	return nil
+}
+
+// sample makes room for one number.
+func (s *store) sample() error {
+	if s.samples++; s.samples > maxSamples {
+		return fmt.Errorf("%w: more than %d numbers in the open connections; split the dump by connection", errLimit, maxSamples)
+	}
+	return nil
 }
 
 // object finds or makes an object of a connection.
@@ -62,8 +82,8 @@ func (s *store) object(c *connection, id string, k kind) (*object, error) {
 	if len(id) > maxID {
 		return nil, fmt.Errorf("%w: an object's id has %d bytes, at most %d are taken", errLimit, len(id), maxID)
 	}
-	if s.objects++; s.objects > maxObjects {
-		return nil, fmt.Errorf("%w: more than %d objects in the open connections; split the dump by connection", errLimit, maxObjects)
+	if err := s.count(); err != nil {
+		return nil, err
 	}
 	o = &object{kind: k, series: make(map[string]*series), texts: make(map[string]string)}
 	c.objects[id] = o
@@ -84,10 +104,22 @@ func (s *store) add(o *object, metric string, t, v float64) error {
 	if n := len(line.times); n > 0 && t <= line.times[n-1] {
 		return nil
 	}
-	if s.samples++; s.samples > maxSamples {
-		return fmt.Errorf("%w: more than %d numbers in the open connections; split the dump by connection", errLimit, maxSamples)
+	if err := s.sample(); err != nil {
+		return err
 	}
 	line.times, line.values = append(line.times, t), append(line.values, v)
+	return nil
+}
+
+// beat notes when statistics were taken: a counter that they leave out has not changed, and is known to be the same.
+func (s *store) beat(c *connection, t float64) error {
+	if n := len(c.beats); n > 0 && t <= c.beats[n-1] {
+		return nil
+	}
+	if err := s.sample(); err != nil {
+		return err
+	}
+	c.beats = append(c.beats, t)
 	return nil
 }
 
@@ -102,8 +134,10 @@ func (s *store) drop(id string) {
 			s.samples -= len(line.times)
 		}
 	}
-	s.objects -= len(c.objects)
+	s.samples -= len(c.beats)
+	s.objects -= 1 + len(c.objects)
 	delete(s.connections, id)
+	s.order = slices.DeleteFunc(s.order, func(other string) bool { return other == id })
 }
 
 // at is the latest value at or before t, NaN when there is none.
