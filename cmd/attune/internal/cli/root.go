@@ -108,7 +108,7 @@ func newRoot(std streams) *cobra.Command {
 	verbs := []*cobra.Command{
 		newDemo(s), newUp(s), newVersion(s),
 		newCall(s),
-		newIngest(s), newTrain(s), newEvaluate(s),
+		newIngest(s), newImport(s), newTrain(s), newEvaluate(s),
 		newKeys(s), newPublish(s), newRollout(s),
 	}
 	root.AddCommand(verbs...)
