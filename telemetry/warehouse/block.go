@@ -59,6 +59,19 @@ func (b *blockWriter) appendArrays(rows int, ends, elements []byte) {
 	b.next++
 }
 
+// appendRegionStates writes the column region_state.
+func (b *blockWriter) appendRegionStates(block *Block) {
+	if b.err != nil {
+		return
+	}
+	values := make([]uint8, len(block.Reports))
+	for i := range values {
+		values[i] = block.regionState(i)
+	}
+	b.err = b.batch.Column(b.next).Append(values)
+	b.next++
+}
+
 // appendRefusals writes the column refusals.
 func (b *blockWriter) appendRefusals(reports []telemetry.Report) {
 	ends := make([]byte, 0, 8*len(reports))

@@ -3,6 +3,10 @@ package warehouse
 import (
 	"bytes"
 	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -14,8 +18,8 @@ import (
 // without anything Insert does to get there.
 func (w *Warehouse) RawInsert(ctx context.Context, reports []telemetry.Report) (send func() error, err error) {
 	var block proto.Buffer
-	err = w.insert(ctx, insertCalls, func(batch driver.Batch) error {
-		if err := appendReports(batch, reports); err != nil {
+	err = w.insert(ctx, insertCalls, "", func(batch driver.Batch) error {
+		if err := appendReports(batch, Block{Reports: reports}); err != nil {
 			return err
 		}
 		for _, c := range batch.Columns() {
@@ -24,7 +28,7 @@ func (w *Warehouse) RawInsert(ctx context.Context, reports []telemetry.Report) (
 		return nil
 	})
 	return func() error {
-		return w.insert(ctx, insertCalls, func(batch driver.Batch) error {
+		return w.insert(ctx, insertCalls, "", func(batch driver.Batch) error {
 			r := proto.NewReader(bytes.NewReader(block.Buf))
 			for _, c := range batch.Columns() {
 				if err := c.Decode(r, len(reports)); err != nil {
@@ -36,15 +40,10 @@ func (w *Warehouse) RawInsert(ctx context.Context, reports []telemetry.Report) (
 	}, err
 }
 
-// DDL is every statement that makes the newest schema on a server without and with table settings.
-func DDL() (plain, withSettings []string) {
-	for _, m := range migrations("") {
-		plain = append(plain, m.statements...)
-	}
-	for _, m := range migrations(" SETTINGS fsync_after_insert = 1, fsync_part_directory = 1") {
-		withSettings = append(withSettings, m.statements...)
-	}
-	return plain, withSettings
+// Tables is every statement that makes the tables of the newest schema on a server of a version.
+func Tables(major, minor uint64) []string {
+	d := dialect{features: featuresOf(major, minor), retention: Settings{}.withDefaults().Retention}
+	return d.tables(tableForm{dialect: d})
 }
 
 const SchemaVersionForTest = schemaVersion
@@ -55,3 +54,75 @@ func SmallQueries(n uint64, m int) (restore func()) {
 	legsPerQuery, segmentBatchRows = n, m
 	return func() { legsPerQuery, segmentBatchRows = oldLegs, oldRows }
 }
+
+// LockTimes sets how often the owner of a migration shows that it lives, and when it counts as dead.
+func (w *Warehouse) LockTimes(beat, stale time.Duration) { w.lockBeat, w.lockStale = beat, stale }
+
+// DieAfter makes everything fail after n more statements, as if the process were killed: the last of them is executed
+// but its answer never comes. With partly it copies only some rows, when it copies any. The function tells whether that
+// has happened, and whether the last statement was one that copies.
+func (w *Warehouse) DieAfter(n int, partly bool) func() (died, copying bool) {
+	c := &dyingConn{Conn: w.conn, partly: partly}
+	c.left.Store(int64(n))
+	w.conn = c
+	return func() (died, copying bool) { return c.left.Load() <= 0, c.copying.Load() }
+}
+
+var errKilled = errors.New("killed")
+
+type dyingConn struct {
+	driver.Conn
+	left    atomic.Int64
+	copying atomic.Bool
+	partly  bool
+}
+
+func (c *dyingConn) Exec(ctx context.Context, query string, args ...any) error {
+	left := c.left.Add(-1)
+	if left < 0 {
+		return errKilled
+	}
+	if left == 0 && strings.HasPrefix(query, "INSERT INTO") && strings.Contains(query, "_version_1 FINAL") {
+		c.copying.Store(true)
+		if c.partly {
+			query += " LIMIT 3"
+		}
+	}
+	err := c.Conn.Exec(ctx, query, args...)
+	if left == 0 {
+		return errKilled
+	}
+	return err
+}
+
+func (c *dyingConn) Query(ctx context.Context, query string, args ...any) (driver.Rows, error) {
+	if c.left.Load() <= 0 {
+		return nil, errKilled
+	}
+	return c.Conn.Query(ctx, query, args...)
+}
+
+func (c *dyingConn) QueryRow(ctx context.Context, query string, args ...any) driver.Row {
+	if c.left.Load() <= 0 {
+		return killedRow{}
+	}
+	return c.Conn.QueryRow(ctx, query, args...)
+}
+
+type killedRow struct{}
+
+func (killedRow) Err() error           { return errKilled }
+func (killedRow) Scan(...any) error    { return errKilled }
+func (killedRow) ScanStruct(any) error { return errKilled }
+
+// LockMigration takes the lock of a migration.
+func (w *Warehouse) LockMigration(ctx context.Context) (check func() error, release func(), err error) {
+	l, err := w.lockMigration(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return func() error { return l.check(ctx) }, l.release, nil
+}
+
+// ErrLockLost is what a migration ends with that was taken for dead.
+var ErrLockLost = errLockLost

@@ -3,6 +3,7 @@ package warehouse
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/attune-calls/attune/telemetry"
 )
@@ -48,7 +49,9 @@ func (f Filter) segments(policy, experiment string) string {
 // bySegment reports whether calls without a matching segment are left out.
 func (f Filter) bySegment() bool { return f.Policy != nil || f.Experiment != nil }
 
-func sqlDay(hour uint32) string { return "toDate('" + hourTime(hour).Format("2006-01-02") + "')" }
+func sqlDay(hour uint32) string { return sqlDate(hourTime(hour)) }
+
+func sqlDate(day time.Time) string { return "toDate('" + day.Format("2006-01-02") + "')" }
 
 func sqlHour(hour uint32) string {
 	return "toDateTime('" + hourTime(hour).Format("2006-01-02 15:04:05") + "', 'UTC')"

@@ -2,16 +2,23 @@ package warehouse
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
 // schemaVersion is the version of the tables this package reads and writes.
 //
-// History: 1 = the first.
-const schemaVersion = 1
+// History: 1 = the first; 2 = ratings randomized, regions that may be withheld and shown later, weekly partitions,
+// refused reports by their place in a pack.
+const schemaVersion = 2
+
+// schemaAbout says in a few words what the newest version brought.
+const schemaAbout = "randomized ratings, withheld regions, weekly partitions"
 
 // NewerSchemaError says that a newer program has changed the tables; an older one must not touch them.
 type NewerSchemaError struct {
@@ -24,83 +31,156 @@ func (e *NewerSchemaError) Error() string {
 		e.Where, e.Version, schemaVersion)
 }
 
-// migration is one step from a version of the tables to the next. ClickHouse has no transactions across statements,
-// so each statement must be harmless when it is run again.
-type migration struct {
-	version    uint32
-	about      string
-	statements []string
+// Settings are what tables and views are made for.
+type Settings struct {
+	// MinCell is k: the views for people do not show groups of fewer reports. 0 means 50.
+	MinCell int
+	// Retention is the age at which a report is deleted, where the server does so by itself. 0 means 90 days. DropExpired
+	// does the same on every server.
+	Retention time.Duration
 }
 
-// migrations for a server; settings go to the end of each new table.
-func migrations(settings string) []migration {
-	return []migration{{
-		version: 1, about: "calls, rejects and their views",
-		statements: append([]string{callsTable(settings), rejectsTable(settings)}, views()...),
-	}}
+func (s Settings) withDefaults() Settings {
+	if s.MinCell == 0 {
+		s.MinCell = 50
+	}
+	if s.Retention == 0 {
+		s.Retention = 90 * 24 * time.Hour
+	}
+	return s
 }
 
-const versionTable = `CREATE TABLE IF NOT EXISTS schema_version (
+func (s Settings) validate() error {
+	if s.MinCell < 1 {
+		return fmt.Errorf("warehouse settings: MinCell %d, want at least 1", s.MinCell)
+	}
+	if s.Retention < minRetention {
+		return fmt.Errorf("warehouse settings: Retention %v, want at least %v: a partition is a week", s.Retention, minRetention)
+	}
+	return nil
+}
+
+// The table of versions has a row for each migration that was completed.
+const versionTable = "schema_version"
+
+func createVersionTable(name, onCluster, engine string) string {
+	return "CREATE TABLE IF NOT EXISTS " + name + onCluster + ` (
     version UInt32,
     about String,
     applied DateTime('UTC')
-) ENGINE = MergeTree ORDER BY version`
-
-// tableSettings asks for fsync after each insert where the server can do it. Without it an insert survives a crash of
-// the server process, but not a power failure within the kernel's write-back time.
-func (w *Warehouse) tableSettings() string {
-	if w.atLeast(20, 10) {
-		return " SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
-	}
-	return ""
+) ENGINE = ` + engine + ` ORDER BY version`
 }
 
-func (w *Warehouse) atLeast(major, minor uint64) bool {
-	v := w.version.Version
-	return v.Major > major || v.Major == major && v.Minor >= minor
+func recordVersion(version uint32, about string) string {
+	return fmt.Sprintf("INSERT INTO %s (version, about, applied) SELECT %d, '%s', now()", versionTable, version, about)
 }
 
-// Migrate brings the tables and views up to date. It may be interrupted, repeated, and run by several processes at
-// once. Tables of a newer program are left alone and give a NewerSchemaError.
-func (w *Warehouse) Migrate(ctx context.Context) error {
-	have, err := w.SchemaVersion(ctx)
-	if err != nil {
+// The view of settings tells for what the tables and views were made. Its digest covers the text of both. It is dropped
+// before anything changes and made when all is done, so where it is, all is as it says.
+const settingsView = "schema_settings"
+
+func (d dialect) createSettingsView(onCluster string, s Settings) string {
+	return fmt.Sprintf("CREATE VIEW IF NOT EXISTS %s%s AS SELECT toUInt64(%d) AS min_cell, toUInt64(%d) AS retention_seconds, '%s' AS digest",
+		settingsView, onCluster, s.MinCell, int64(s.Retention/time.Second), d.digest(s))
+}
+
+func (d dialect) digest(s Settings) string {
+	text := fmt.Sprintf("%+v\n", s) + strings.Join(append(views(s), d.storageClauses()...), "\n")
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(text)))[:16]
+}
+
+// tables are the statements that make the tables of the newest schema; of f the name is not used.
+func (d dialect) tables(f tableForm) []string {
+	calls, rejects := f, f
+	calls.name, rejects.name = "calls", "rejects"
+	return []string{createVersionTable(versionTable, "", "MergeTree"), callsTable(calls), rejectsTable(rejects)}
+}
+
+// Migrate is MigrateWith for the default Settings.
+func (w *Warehouse) Migrate(ctx context.Context) error { return w.MigrateWith(ctx, Settings{}) }
+
+// MigrateWith brings the tables and views up to date with this program and with the settings. It may be interrupted at
+// any point, repeated, and run by several processes at once: one does the work, the others wait for it. While tables of
+// an older version are copied, readers and writers get an error that says a table does not exist, and are right to try
+// again. Tables of a newer program are left alone and give a NewerSchemaError. The tables of a cluster are not changed:
+// what is missing there is an error that says how to make it.
+func (w *Warehouse) MigrateWith(ctx context.Context, s Settings) error {
+	s = s.withDefaults()
+	if err := s.validate(); err != nil {
 		return err
 	}
-	if have > schemaVersion {
-		return &NewerSchemaError{Where: w.where, Version: have}
+	d := w.dialect(s)
+	if done, err := w.upToDate(ctx, d.digest(s)); done || err != nil {
+		return err
 	}
-	if err := w.conn.Exec(ctx, versionTable); err != nil {
-		return fmt.Errorf("migrate %s: create schema_version: %w", w.where, err)
+	if cluster, err := w.distributed(ctx, "calls"); err != nil {
+		return err
+	} else if cluster.name != "" {
+		return fmt.Errorf("migrate %s: the tables belong to cluster %q and are not what this program and its settings need; "+
+			"apply what `attune warehouse ddl --cluster %s` prints", w.where, cluster.name, cluster.name)
 	}
-	for _, m := range migrations(w.tableSettings()) {
-		if m.version <= have {
-			continue
-		}
-		for i, statement := range m.statements {
-			if err := w.conn.Exec(ctx, statement); err != nil {
-				return fmt.Errorf("migrate %s to version %d (%s), statement %d of %d: %w",
-					w.where, m.version, m.about, i+1, len(m.statements), err)
-			}
-		}
-		record := fmt.Sprintf("INSERT INTO schema_version (version, about, applied) SELECT %d, '%s', now()", m.version, m.about)
-		if err := w.conn.Exec(ctx, record); err != nil {
-			return fmt.Errorf("migrate %s: record version %d: %w", w.where, m.version, err)
-		}
+	lock, err := w.lockMigration(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate %s: %w", w.where, err)
+	}
+	defer lock.release()
+	if done, err := w.upToDate(lock.ctx, d.digest(s)); done || err != nil {
+		return err
+	}
+	m := &migrator{warehouse: w, lock: lock, dialect: d, settings: s}
+	if err := m.run(lock.ctx); err != nil {
+		return fmt.Errorf("migrate %s to version %d: %w", w.where, schemaVersion, errors.Join(err, context.Cause(lock.ctx)))
 	}
 	return nil
+}
+
+// dialect is how this server takes tables made for the settings.
+func (w *Warehouse) dialect(s Settings) dialect {
+	return dialect{features: w.features(), retention: s.Retention}
+}
+
+func (w *Warehouse) features() features {
+	return featuresOf(w.version.Version.Major, w.version.Version.Minor)
+}
+
+// upToDate reports whether there is nothing to migrate.
+func (w *Warehouse) upToDate(ctx context.Context, digest string) (bool, error) {
+	have, err := w.SchemaVersion(ctx)
+	if err != nil {
+		return false, err
+	}
+	if have > schemaVersion {
+		return false, &NewerSchemaError{Where: w.where, Version: have}
+	}
+	if have < schemaVersion {
+		return false, nil
+	}
+	var found string
+	err = w.conn.QueryRow(ctx, "SELECT digest FROM "+settingsView).Scan(&found)
+	if isException(err, codeUnknownTable) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the settings of the tables of %s: %w", w.where, err)
+	}
+	return found == digest, nil
 }
 
 // SchemaVersion is the version of the tables in the database; 0 when there are none.
 func (w *Warehouse) SchemaVersion(ctx context.Context) (uint32, error) {
 	var version uint32
-	err := w.conn.QueryRow(ctx, "SELECT max(version) FROM schema_version").Scan(&version)
-	var exception *clickhouse.Exception
-	if errors.As(err, &exception) && exception.Code == codeUnknownTable {
+	err := w.conn.QueryRow(ctx, "SELECT max(version) FROM "+versionTable).Scan(&version)
+	if isException(err, codeUnknownTable) {
 		return 0, nil
 	}
 	if err != nil {
 		return 0, fmt.Errorf("read the schema version of %s: %w", w.where, err)
 	}
 	return version, nil
+}
+
+// isException reports whether the server answered with an error of this code.
+func isException(err error, code int32) bool {
+	var exception *clickhouse.Exception
+	return errors.As(err, &exception) && exception.Code == code
 }

@@ -118,7 +118,7 @@ func callQuality(f Filter) string {
 	arms := "arrayMap((p, e, a) -> cityHash64(p, e, a), segment.policy, segment.experiment, segment.arm)"
 	actions := packedAction()
 	arm := longest(arms, weights)
-	query := `SELECT day, hour, origin, network, metered, lost_reports, rating,
+	query := `SELECT day, hour, origin, network, metered, lost_reports, stars,
     segment.policy[` + arm + `] AS policy,
     segment.experiment[` + arm + `] AS experiment,
     segment.arm[` + arm + `] AS arm,
@@ -158,7 +158,7 @@ GROUP BY network, policy, experiment, arm`
 // intervals and experiments: about 100 bytes of memory a leg.
 func (w *Warehouse) CallQualities(ctx context.Context, f Filter) ([]CallQuality, error) {
 	rows, err := w.conn.Query(ctx, `SELECT toUInt32(intDiv(toUInt32(hour), 3600)), toUInt8(network), toUInt8(metered),
-    policy, experiment, arm, action, mixed, mos, kbps, loss_before, loss_after, total_seconds, segments, died, rating
+    policy, experiment, arm, action, mixed, mos, kbps, loss_before, loss_after, total_seconds, segments, died, stars
 FROM (`+callQuality(f)+`) ORDER BY hour, network, policy, experiment, arm, action, mos, kbps`)
 	if err != nil {
 		return nil, w.queryError("call qualities", err)

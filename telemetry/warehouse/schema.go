@@ -7,9 +7,17 @@ import (
 	"github.com/attune-calls/attune/telemetry"
 )
 
-// The SQL below is what ClickHouse 18.16 and current servers share: no TTL, CODEC, LowCardinality or Bool. Enumerations
-// of a call are Enum8 made from the names in package model; inside the nested segments they are UInt8, which the views
-// turn into names.
+// The SQL below is what ClickHouse 18.16 and current servers share; dialect.go has what only newer servers take.
+// Enumerations of a call are Enum8 made from the names in package model; inside the nested segments they are UInt8,
+// which the views turn into names.
+
+// The values of the column region_state, the version by which the table engine chooses among copies of a report: one
+// that shows its region replaces one that does not.
+const (
+	regionWithheld = 0 // by ingest: too few reports had the same region and network that day
+	regionNotGiven = 1 // by the client
+	regionShown    = 2
+)
 
 // callColumns are the columns of calls that come before the segments.
 func callColumns() [][2]string {
@@ -19,18 +27,19 @@ func callColumns() [][2]string {
 		{"hour", "DateTime('UTC')"}, // in which the call began
 		{"schema", "UInt16"},
 		{"stack", "UInt8"},
-		{"origin", enum8(originNames[:telemetry.OriginImport])}, // version 1 of the tables knows no imports
-		{"network", enum8(networkNames)},                        // where the call began, like the next five
+		{"origin", enum8(originNames)},
+		{"network", enum8(networkNames)}, // where the call began, like the next six
 		{"metered", enum8(meteredNames)},
 		{"region", "FixedString(2)"},
+		{"region_state", "UInt8"}, // one of the region states
 		{"device", enum8(deviceNames)},
 		{"time_of_day", enum8(timeOfDayNames)},
 		{"reach", enum8(reachNames)},
 		{"stage", enum8(stageNames)},
 		{"dropped", "UInt8"},
-		{"duration", "UInt8"},  // bucket of telemetry.ScaleDuration
-		{"rating", "UInt8"},    // Report.Stars
-		{"problems", "UInt16"}, // Report.Problem
+		{"duration", "UInt8"}, // bucket of telemetry.ScaleDuration
+		{"stars", "UInt8"},    // randomized, as is the next
+		{"problem", "UInt8"},
 		{"refusals", "Array(UInt8)"},
 		{"lost_segments", "UInt32"},
 		{"lost_reports", "UInt32"},
@@ -38,28 +47,35 @@ func callColumns() [][2]string {
 }
 
 // callsTable makes the table of reports. The sorting key begins with the day, so that reading a stretch of time reads
-// little, and ends with the id, by which ReplacingMergeTree drops copies. Partitions are months: a batch of spooled
-// reports spans many days, and each partition of a batch costs a file set.
-func callsTable(settings string) string {
+// little, and ends with the id, by which ReplacingMergeTree drops copies: of copies the one with the greatest
+// region_state stays, the last one of equals. Partitions are weeks: retention drops a partition at once, and a batch of
+// spooled reports, which spans many days, costs a set of files for each.
+func callsTable(f tableForm) string {
 	var columns []string
 	for _, c := range callColumns() {
-		columns = append(columns, fmt.Sprintf("    %s %s", c[0], c[1]))
+		columns = append(columns, fmt.Sprintf("    %s %s%s", c[0], c[1], f.codec(c[0])))
 	}
-	var nested []string
-	for i := range segmentColumns {
-		nested = append(nested, fmt.Sprintf("        %s %s", segmentColumns[i].name, segmentColumns[i].sqlType()))
+	if f.codecs { // a codec belongs to a column, so the nested ones are written out
+		for i := range segmentColumns {
+			c := &segmentColumns[i]
+			columns = append(columns, fmt.Sprintf("    `segment.%s` Array(%s)%s", c.name, c.sqlType(), f.codec("segment")))
+		}
+	} else {
+		var nested []string
+		for i := range segmentColumns {
+			nested = append(nested, fmt.Sprintf("        %s %s", segmentColumns[i].name, segmentColumns[i].sqlType()))
+		}
+		columns = append(columns, "    segment Nested(\n"+strings.Join(nested, ",\n")+"\n    )")
 	}
-	return "CREATE TABLE IF NOT EXISTS calls (\n" + strings.Join(columns, ",\n") + ",\n    segment Nested(\n" +
-		strings.Join(nested, ",\n") + "\n    )\n" +
-		") ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(day) ORDER BY (day, network, id)" + settings
+	return f.create("CREATE TABLE IF NOT EXISTS", strings.Join(columns, ",\n"), "region_state", "day, network, id")
 }
 
-// rejectsTable makes the table of refused reports: the hour one arrived, the reason, and its number in the stream,
-// which makes one that is delivered twice count once. Nothing else of it is kept.
-func rejectsTable(settings string) string {
-	return "CREATE TABLE IF NOT EXISTS rejects (\n" +
-		"    day Date,\n    hour DateTime('UTC'),\n    reason " + enum8(telemetry.RejectReasons()) + ",\n    sequence UInt64\n" +
-		") ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(day) ORDER BY (day, hour, reason, sequence)" + settings
+// rejectsTable makes the table of refused reports: the hour one arrived, the reason, and its place in the stream, which
+// makes one that is delivered twice count once. Nothing else of it is kept.
+func rejectsTable(f tableForm) string {
+	columns := "    day Date,\n    hour DateTime('UTC'),\n    reason " + rejectReasons() + ",\n" +
+		"    sequence UInt64,\n    position UInt16"
+	return f.create("CREATE TABLE IF NOT EXISTS", columns, "", "day, hour, reason, sequence, position")
 }
 
 // enum8 is the type of an enumeration whose values are 0, 1, 2 and so on.
@@ -70,3 +86,6 @@ func enum8(names []string) string {
 	}
 	return "Enum8(" + strings.Join(values, ", ") + ")"
 }
+
+// rejectReasons is the type of the column reason.
+func rejectReasons() string { return enum8(telemetry.RejectReasons()) }

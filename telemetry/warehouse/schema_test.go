@@ -24,11 +24,11 @@ import (
 
 var update = flag.Bool("update", false, "write the schema files in testdata")
 
-// The statements of a released schema version never change: a change needs a new version and a migration from the old.
-// They are made from the names and scales in package model, so this also fails when those change.
+// The tables of a released schema version never change: a change needs a new version and a migration from the old. They
+// are made from the names in package model, so this also fails when those change. Views may change: they are made again.
 func TestSchemaIsFrozen(t *testing.T) {
 	t.Parallel()
-	plain, _ := warehouse.DDL()
+	plain := warehouse.Tables(18, 16)
 	got := strings.Join(plain, ";\n\n") + ";\n"
 	path := filepath.Join("testdata", fmt.Sprintf("schema_%d.sql", warehouse.SchemaVersionForTest))
 	if *update {
@@ -41,7 +41,7 @@ func TestSchemaIsFrozen(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("the statements of schema version %d changed; raise schemaVersion and add a migration:\n%s",
+		t.Errorf("the tables of schema version %d changed; raise schemaVersion and add a migration:\n%s",
 			warehouse.SchemaVersionForTest, diff)
 	}
 }

@@ -56,7 +56,12 @@ type dayCount struct {
 
 // days lists the days that have calls in f.
 func (w *Warehouse) days(ctx context.Context, f Filter) ([]dayCount, error) {
-	rows, err := w.conn.Query(ctx, "SELECT day, count() FROM calls WHERE "+f.calls()+" GROUP BY day ORDER BY day")
+	return w.countDays(ctx, "SELECT day, count() FROM calls WHERE "+f.calls()+" GROUP BY day ORDER BY day")
+}
+
+// countDays reads a query of days and counts.
+func (w *Warehouse) countDays(ctx context.Context, query string) ([]dayCount, error) {
+	rows, err := w.conn.Query(ctx, query)
 	if err != nil {
 		return nil, w.queryError("days", err)
 	}

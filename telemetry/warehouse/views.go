@@ -10,7 +10,7 @@ import (
 
 // views are for people: one row per segment, per day and per network, copies left out, names and numbers instead of
 // indices.
-func views() []string {
+func views(s Settings) []string {
 	return []string{
 		segmentsView(),
 		"CREATE VIEW IF NOT EXISTS call_quality AS " + callQuality(Filter{}),
@@ -31,7 +31,7 @@ func segmentsView() string {
 	columns := []string{
 		"id", "day", "hour", "toString(origin) AS origin", "toString(network) AS network",
 		"toString(stage) AS stage", "dropped", valueOf(telemetry.ScaleDuration, "duration") + " AS call_seconds",
-		"if(rating = 0, NULL, rating) AS stars", "position",
+		"stars", "position",
 	}
 	for i := range segmentColumns {
 		c := &segmentColumns[i]

@@ -20,10 +20,13 @@ type Warehouse struct {
 	where    string // hosts, database and user, for messages; never the password
 	database string
 	version  driver.ServerVersion
+
+	lockBeat, lockStale time.Duration // of a migration
 }
 
 // Error codes of ClickHouse that get a hint of their own.
 const (
+	codeTableExists           = 57
 	codeUnknownTable          = 60
 	codeUnknownDatabase       = 81
 	codeUnknownUser           = 192
@@ -43,7 +46,7 @@ func Open(ctx context.Context, dsn string) (*Warehouse, error) {
 		return nil, err
 	}
 	w := &Warehouse{
-		database: options.Auth.Database,
+		database: options.Auth.Database, lockBeat: lockBeat, lockStale: lockStale,
 		where: fmt.Sprintf("clickhouse at %s, database %s, user %s",
 			strings.Join(options.Addr, ", "), options.Auth.Database, options.Auth.Username),
 	}
@@ -157,4 +160,22 @@ func tableHint(err error) string {
 		return "; start `attune ingest` or `attune up` first, they make the tables"
 	}
 	return ""
+}
+
+// strings reads a query of one column of text.
+func (w *Warehouse) strings(ctx context.Context, query string) ([]string, error) {
+	rows, err := w.conn.Query(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var list []string
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, rows.Err()
 }

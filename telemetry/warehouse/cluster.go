@@ -1,0 +1,41 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// distributedTable is where the rows of a table of a cluster are.
+type distributedTable struct {
+	name            string // of the cluster; empty for a table of one server
+	database, table string // on its servers
+}
+
+var distributedEngine = regexp.MustCompile(`^Distributed\('?([^',]+)'?, '?([^',]+)'?, '?([^',)]+)'?`)
+
+// distributed looks for the tables behind a table; the zero value is for one that is its own, or none.
+func (w *Warehouse) distributed(ctx context.Context, table string) (distributedTable, error) {
+	engines, err := w.strings(ctx, "SELECT engine_full FROM system.tables WHERE database = currentDatabase() "+
+		"AND engine = 'Distributed' AND name = "+quoteText(table))
+	if err != nil {
+		return distributedTable{}, fmt.Errorf("read how %s is stored in %s: %w", table, w.where, err)
+	}
+	if len(engines) == 0 {
+		return distributedTable{}, nil
+	}
+	parts := distributedEngine.FindStringSubmatch(engines[0])
+	if parts == nil {
+		return distributedTable{}, fmt.Errorf("read how %s is stored in %s: cannot read %q", table, w.where, engines[0])
+	}
+	return distributedTable{parts[1], parts[2], parts[3]}, nil
+}
+
+// quoteName writes a name for SQL.
+func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "\\`") + "`" }
+
+// quoteText writes a text for SQL.
+func quoteText(text string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "'"
+}
