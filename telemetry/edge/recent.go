@@ -1,0 +1,61 @@
+package edge
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"sync"
+
+	"github.com/attune-calls/attune/telemetry"
+)
+
+// recent remembers which reports were acknowledged, and under which number of the stream, in a table of fixed size: an
+// id has one place, by its own random bits, and displaces what is there. So of the last n ids, about one in n/size is
+// forgotten early; a report sent again that is not recognised here is stored twice and counted once.
+type recent struct {
+	mu    sync.Mutex
+	table []acknowledged
+}
+
+type acknowledged struct {
+	id       telemetry.ReportID
+	sequence uint64
+}
+
+func newRecent(size int) *recent { return &recent{table: make([]acknowledged, size)} }
+
+func (r *recent) place(id *telemetry.ReportID) *acknowledged {
+	return &r.table[binary.LittleEndian.Uint64(id[:8])%uint64(len(r.table))]
+}
+
+// find gives the number under which a report is in the stream.
+func (r *recent) find(id telemetry.ReportID) (sequence uint64, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	a := r.place(&id)
+	return a.sequence, a.id == id
+}
+
+// add remembers the reports of a pack.
+func (r *recent) add(clients []client, sequence uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range clients {
+		if id := &clients[i].id; *id != (telemetry.ReportID{}) {
+			*r.place(id) = acknowledged{*id, sequence}
+		}
+	}
+}
+
+// parseID reads the message id a report was sent under. What is not the id of a report is the zero id, which no report
+// has: it is neither remembered nor found.
+func parseID(text string) (id telemetry.ReportID) {
+	if len(text) != hex.EncodedLen(len(id)) {
+		return telemetry.ReportID{}
+	}
+	var digits [2 * len(id)]byte
+	copy(digits[:], text)
+	if _, err := hex.Decode(id[:], digits[:]); err != nil {
+		return telemetry.ReportID{}
+	}
+	return id
+}
