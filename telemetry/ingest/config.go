@@ -10,17 +10,21 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/warehouse"
 )
 
 // Warehouse is where reports go. *warehouse.Warehouse is one.
 type Warehouse interface {
-	// Insert stores all reports, or returns an error after which they may be stored or not. A report stored twice counts
-	// once.
-	Insert(ctx context.Context, reports []telemetry.Report) error
+	// InsertBlock stores all reports of the block, or returns an error after which they may be stored or not. A report
+	// stored twice counts once, and of two copies the one that shows its region counts. The reports of one day appear
+	// together or not at all.
+	InsertBlock(ctx context.Context, block warehouse.Block) error
 	// CountRejects stores refused reports under the same promise.
 	CountRejects(ctx context.Context, rejects []warehouse.Reject) error
+	// DropExpired deletes the weeks that began more than retention before now.
+	DropExpired(ctx context.Context, now time.Time, retention time.Duration) (warehouse.Dropped, error)
+	// Deduplicates tells whether the server recognises a block that it has stored by its token.
+	Deduplicates() bool
 }
 
 // Config is what an Ingest needs. JetStream and Warehouse are required, all else has a default.
@@ -29,11 +33,14 @@ type Config struct {
 	Warehouse Warehouse           // with migrated tables
 	Durable   string              // name of the consumer that all workers share. Default "ingest"
 	Workers   int                 // batches in hand at once. Default 2: one is decoded while another is inserted
-	Batch     int                 // most reports in one block. Default 20,000
-	MaxWait   time.Duration       // longest wait for a batch to fill. Default 500 ms
+	Batch     int                 // most reports in one block, unless one pack alone holds more. Default 20,000
+	MaxWait   time.Duration       // longest wait for a batch to fill, at most a quarter of AckWait. Default 500 ms
 	AckWait   time.Duration       // after this long without a sign of life a batch goes to another worker. Default 1 min
 	NewerWait time.Duration       // how long a report of a newer schema rests before it is looked at again. Default 5 min
 	StopWait  time.Duration       // longest time to finish the batches in hand after Run's context ends. Default 20 s
+	MinCell   int                 // k: reports that a day, region and network need before the region is stored. 1 = always. Default 50
+	Retention time.Duration       // age at which reports are deleted, and refused. Default 90 days
+	Now       func() time.Time    // what is compared with the hours of reports. Default time.Now; tests move it
 	Logger    *slog.Logger        // told of faults that are being waited out. Default: none
 	Metrics   prometheus.Registerer
 }
@@ -46,9 +53,12 @@ const (
 	defaultAckWait   = time.Minute
 	defaultNewerWait = 5 * time.Minute
 	defaultStopWait  = 20 * time.Second
+	defaultMinCell   = 50
+	defaultRetention = 90 * 24 * time.Hour
 	maxBatch         = 100_000
 	maxWorkers       = 64
-	maxBatchBytes    = 16 << 20 // of messages in one batch, so that large reports make smaller batches
+	maxMinCell       = 10_000
+	leastRetention   = 14 * 24 * time.Hour // a week is deleted as a whole
 )
 
 func (c *Config) setDefaults() {
@@ -59,6 +69,12 @@ func (c *Config) setDefaults() {
 	setDefault(&c.AckWait, defaultAckWait)
 	setDefault(&c.NewerWait, defaultNewerWait)
 	setDefault(&c.StopWait, defaultStopWait)
+	setDefault(&c.MinCell, defaultMinCell)
+	setDefault(&c.Retention, defaultRetention)
+	c.MaxWait = min(c.MaxWait, c.AckWait/4)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -80,11 +96,17 @@ func (c *Config) Validate() error {
 	if c.Warehouse == nil {
 		faults = append(faults, errors.New("Warehouse is missing"))
 	}
-	if c.Workers < 0 || c.Workers > maxWorkers {
-		faults = append(faults, fmt.Errorf("%s %d is outside 0..%d", "Workers", c.Workers, maxWorkers))
-	}
-	if c.Batch < 0 || c.Batch > maxBatch {
-		faults = append(faults, fmt.Errorf("%s %d is outside 0..%d", "Batch", c.Batch, maxBatch))
+	for _, n := range []struct {
+		name        string
+		value, most int
+	}{
+		{"Workers", c.Workers, maxWorkers},
+		{"Batch", c.Batch, maxBatch},
+		{"MinCell", c.MinCell, maxMinCell},
+	} {
+		if n.value < 0 || n.value > n.most {
+			faults = append(faults, fmt.Errorf("%s %d is outside 0..%d", n.name, n.value, n.most))
+		}
 	}
 	for _, d := range []struct {
 		name  string
@@ -95,6 +117,7 @@ func (c *Config) Validate() error {
 		{"AckWait", c.AckWait, time.Second},
 		{"NewerWait", c.NewerWait, time.Millisecond},
 		{"StopWait", c.StopWait, time.Millisecond},
+		{"Retention", c.Retention, leastRetention},
 	} {
 		if d.value != 0 && d.value < d.least {
 			faults = append(faults, fmt.Errorf("%s %v is below %v", d.name, d.value, d.least))

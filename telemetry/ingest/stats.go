@@ -5,20 +5,24 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/attune-calls/attune/telemetry"
+	"github.com/attune-calls/attune/telemetry/warehouse"
 )
 
 // Stats is what an Ingest has done since it began. What another process did, or this one before a restart, is not in it:
 // ask the warehouse for totals.
 type Stats struct {
-	Received   uint64 // messages taken from the stream, further deliveries included
+	Messages   uint64 // taken from the stream, further deliveries included; a pack is one
+	Received   uint64 // reports in them
 	Stored     uint64 // reports inserted, each id once as far as this Ingest remembers
 	Rejected   map[telemetry.RejectReason]uint64
-	Duplicates uint64 // messages left out because their report was stored just before
-	Waiting    uint64 // messages of a newer schema that went back to the stream and have not been stored since
-	Batches    uint64
+	Duplicates uint64 // reports left out because they were stored just before
+	Waiting    uint64 // single reports of a newer schema that went back to the stream and have not been stored since, at most 65,536
+	Returned   uint64 // reports of a newer schema in packs, each delivery, that were to go back to the stream as messages of their own
+	Withheld   uint64 // of Stored: without their region, because too few reports of the day had it
+	Revealed   uint64 // of Withheld: inserted again with their region, when enough others had come
+	Expired    uint64 // rows of reports deleted for their age, by this Ingest
+	Batches    uint64 // blocks stored
 }
 
 // tally guards the counts that Stats copies.
@@ -29,7 +33,10 @@ type tally struct {
 	rejected map[telemetry.RejectReason]uint64
 }
 
-// Stats tells what has been done so far. Received = Stored + Rejected + Duplicates + deliveries that wait.
+// maxWaiting bounds the numbers that are remembered of messages that wait.
+const maxWaiting = 1 << 16
+
+// Stats tells what has been done so far. Received = Stored + Rejected + Duplicates + Returned + deliveries that wait.
 func (i *Ingest) Stats() Stats {
 	i.stats.mu.Lock()
 	defer i.stats.mu.Unlock()
@@ -42,96 +49,80 @@ func (i *Ingest) Stats() Stats {
 	return s
 }
 
-// count books the batch in hand, which is stored and not yet acknowledged.
+// count books the block in hand, which is stored and not yet acknowledged.
 func (w *worker) count(began time.Time) {
-	b := &w.batch
-	copies := uint64(0)
+	b := &w.block
+	var all counts
+	withheld := uint64(0)
+	oldest := began
+	for i := range b.messages {
+		m := &b.messages[i]
+		all.received += m.counts.received
+		all.copies += m.counts.copies
+		if m.received.Before(oldest) {
+			oldest = m.received
+		}
+	}
+	for _, yes := range b.cells.withheld {
+		if yes {
+			withheld++
+		}
+	}
+	revealed := uint64(len(b.reports) - b.own)
+
 	t := &w.stats
 	t.mu.Lock()
 	if t.waiting == nil {
 		t.waiting, t.rejected = make(map[uint64]struct{}), make(map[telemetry.RejectReason]uint64)
 	}
-	for n, f := range b.fates {
-		switch f {
-		case fateNewer:
-			t.waiting[b.numbers[n]] = struct{}{}
-			continue
-		case fateCopy:
-			copies++
+	for i := range b.messages {
+		switch m := &b.messages[i]; {
+		case m.fate != fateNewer:
+			delete(t.waiting, m.sequence)
+		case len(t.waiting) < maxWaiting:
+			t.waiting[m.sequence] = struct{}{}
 		}
-		delete(t.waiting, b.numbers[n])
 	}
 	for _, r := range b.rejects {
 		t.rejected[r.Reason]++
 	}
-	t.stats.Received += uint64(len(b.fates))
-	t.stats.Stored += uint64(len(b.reports))
-	t.stats.Duplicates += copies
-	t.stats.Batches++
+	s := &t.stats
+	s.Messages += uint64(len(b.messages))
+	s.Received += all.received
+	s.Stored += uint64(b.own)
+	s.Duplicates += all.copies
+	s.Returned += uint64(len(b.newer))
+	s.Withheld += withheld
+	s.Revealed += revealed
+	s.Batches++
 	waiting := len(t.waiting)
 	t.mu.Unlock()
 
 	m := w.metrics
-	m.received.Add(float64(len(b.fates)))
-	m.stored.Add(float64(len(b.reports)))
-	m.duplicates.Add(float64(copies))
+	m.messages.Add(float64(len(b.messages)))
+	m.received.Add(float64(all.received))
+	m.stored.Add(float64(b.own))
+	m.duplicates.Add(float64(all.copies))
+	m.returned.Add(float64(len(b.newer)))
+	m.withheld.Add(float64(withheld))
+	m.revealed.Add(float64(revealed))
 	for _, r := range b.rejects {
 		m.rejected.WithLabelValues(r.Reason.String()).Inc()
 	}
 	m.waiting.Set(float64(waiting))
 	m.batches.Inc()
 	m.batchSeconds.Observe(time.Since(began).Seconds())
-	m.lagSeconds.Observe(time.Since(b.oldest).Seconds())
+	m.lagSeconds.Observe(time.Since(oldest).Seconds())
 }
 
-// metrics are the same counts for Prometheus. The only labels are closed lists: nothing here can tell one client from
-// another.
-type metrics struct {
-	received, stored, duplicates, batches prometheus.Counter
-	rejected, retries                     *prometheus.CounterVec
-	waiting                               prometheus.Gauge
-	batchSeconds, lagSeconds              prometheus.Histogram
-}
-
-func newMetrics(registry prometheus.Registerer) (*metrics, error) {
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: "attune_ingest_" + name, Help: help})
+// reportDropped books reports that were deleted for their age.
+func (i *Ingest) reportDropped(d warehouse.Dropped) {
+	if d.Partitions == 0 {
+		return
 	}
-	m := &metrics{
-		received:   counter("received_total", "Messages taken from the stream, further deliveries included."),
-		stored:     counter("stored_total", "Reports inserted into the warehouse."),
-		duplicates: counter("duplicates_total", "Messages left out because their report was stored just before."),
-		batches:    counter("batches_total", "Batches finished."),
-		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "attune_ingest_rejected_total", Help: "Reports refused, by reason.",
-		}, []string{"reason"}),
-		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "attune_ingest_retries_total", Help: "Faults that were waited out, by step: fetch, insert, acknowledge.",
-		}, []string{"step"}),
-		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "attune_ingest_waiting", Help: "Reports of a newer schema that wait in the stream for a newer reader.",
-		}),
-		batchSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "attune_ingest_batch_seconds", Help: "From a batch taken to a batch stored.",
-			Buckets: prometheus.ExponentialBuckets(0.005, 2, 14),
-		}),
-		lagSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "attune_ingest_lag_seconds", Help: "From the arrival in the stream of a batch's oldest message to the batch stored.",
-			Buckets: prometheus.ExponentialBuckets(0.01, 2, 18),
-		}),
-	}
-	for reason := range telemetry.RejectReasonCount {
-		m.rejected.WithLabelValues(telemetry.RejectReason(reason).String())
-	}
-	if registry == nil {
-		return m, nil
-	}
-	for _, c := range []prometheus.Collector{
-		m.received, m.stored, m.duplicates, m.batches, m.rejected, m.retries, m.waiting, m.batchSeconds, m.lagSeconds,
-	} {
-		if err := registry.Register(c); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
+	i.cfg.Logger.Info("deleted what is past its time", "weeks", d.Partitions, "reports", d.Reports, "rejects", d.Rejects)
+	i.metrics.expired.Add(float64(d.Reports))
+	i.stats.mu.Lock()
+	defer i.stats.mu.Unlock()
+	i.stats.stats.Expired += d.Reports
 }
