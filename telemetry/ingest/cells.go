@@ -31,9 +31,9 @@ type cells struct {
 	mu      sync.Mutex
 	k       int
 	days    map[uint32]map[place]*cell // by day since 1970-01-01
-	ready   []*cell // with pending reports that may show their region
-	size    int     // bytes of pending reports, including those in blocks on their way
-	number  int     // of cells
+	ready   []*cell                    // with pending reports that may show their region
+	size    int                        // bytes of pending reports, including those in blocks on their way
+	number  int                        // of cells
 	scratch []byte
 }
 

@@ -232,11 +232,15 @@ func TestWaitsForTheStream(t *testing.T) {
 // stuck is a warehouse that never stores.
 type stuck struct{ tries atomic.Int64 }
 
-func (s *stuck) Insert(context.Context, []telemetry.Report) error {
+func (s *stuck) InsertBlock(context.Context, warehouse.Block) error {
 	s.tries.Add(1)
 	return errors.New("out of space")
 }
 func (s *stuck) CountRejects(context.Context, []warehouse.Reject) error { return nil }
+func (s *stuck) Deduplicates() bool                                     { return false }
+func (s *stuck) DropExpired(context.Context, time.Time, time.Duration) (warehouse.Dropped, error) {
+	return warehouse.Dropped{}, nil
+}
 
 // A batch that cannot be stored is held through many times AckWait without another delivery, and goes back to the
 // stream when ingest has to stop.

@@ -18,8 +18,8 @@ const (
 
 // oldestHour is the first hour whose reports are taken: the first Monday, 00:00 UTC, within retention.
 func oldestHour(now time.Time, retention time.Duration) uint32 {
-	limit := telemetry.HourOf(now.Add(expireMargin-retention).Add(time.Hour - 1)) // rounded up
-	const thursday, week = 3 * 24, 7 * 24                                         // 1970-01-01 was a Thursday
+	limit := telemetry.HourOf(now.Add(expireMargin - retention).Add(time.Hour - 1)) // rounded up
+	const thursday, week = 3 * 24, 7 * 24                                           // 1970-01-01 was a Thursday
 	return (limit+thursday+week-1)/week*week - thursday
 }
 

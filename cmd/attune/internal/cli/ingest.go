@@ -16,7 +16,9 @@ func newIngest(s *settings) *cobra.Command {
 		GroupID: groupData,
 		Short:   "Move reports from NATS into ClickHouse until interrupted",
 		Long: "Takes reports off the stream CALLS, inserts them in batches, and acknowledges them once they are stored. Any number\n" +
-			"of these may share the work. Faults of either server are waited out; a report that is not valid is counted, not kept.",
+			"of these may share the work. Faults of either server are waited out; a report that is not valid is counted, not kept.\n" +
+			"A region is stored once a day and network type have privacy.minCell reports of it, and reports older than\n" +
+			"privacy.retention are deleted every hour.",
 		Example: "  attune ingest --nats nats://nats:4222 --clickhouse clickhouse://writer:secret@db:9000/attune",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
@@ -54,7 +56,8 @@ func newIngest(s *settings) *cobra.Command {
 
 func printIngest(s *settings, i *loop.Ingesting) {
 	stats := i.Stats()
-	fmt.Fprintf(s.out, "received %d, stored %d, duplicates %d, waiting %d, batches %d", stats.Received, stats.Stored, stats.Duplicates, stats.Waiting, stats.Batches)
+	fmt.Fprintf(s.out, "received %d, stored %d, duplicates %d, waiting %d, region withheld %d, revealed %d, expired %d, batches %d",
+		stats.Received, stats.Stored, stats.Duplicates, stats.Waiting, stats.Withheld, stats.Revealed, stats.Expired, stats.Batches)
 	for reason, n := range stats.Rejected {
 		fmt.Fprintf(s.out, ", rejected for %v %d", reason, n)
 	}

@@ -21,8 +21,8 @@ type Ingesting struct {
 func StartIngest(ctx context.Context, b *Backends, c config.Config, log *slog.Logger, metrics prometheus.Registerer) (*Ingesting, error) {
 	mover, err := ingest.New(ingest.Config{
 		JetStream: b.JetStream, Warehouse: b.Warehouse, Batch: c.Ingest.Batch, MaxWait: c.Ingest.MaxWait,
-		AckWait: c.Ingest.AckWait,
-		Logger:  log, Metrics: metrics,
+		AckWait: c.Ingest.AckWait, MinCell: c.Privacy.MinCell, Retention: c.Privacy.Retention,
+		Logger: log, Metrics: metrics,
 	})
 	if err != nil {
 		return nil, err
