@@ -25,7 +25,7 @@ func TestMachine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var copies, dropped, redelivered int
 			synctest.Test(t, func(t *testing.T) {
-				rapid.Check(t, func(t *rapid.T) {
+				rapid.Check(struct{ rapid.TB }{t}, func(t *rapid.T) { // in a bubble nobody may ask for the deadline of t
 					m := &machine{world: newWorld(rapid.IntRange(1, 4).Draw(t, "k"), tokens)}
 					m.world.fail = func(format string, args ...any) { t.Fatalf(format, args...) }
 					m.batch = rapid.IntRange(1, 12).Draw(t, "batch")
@@ -122,7 +122,7 @@ func (m *machine) PublishPack(t *rapid.T) {
 // Deliver gives some messages to a worker that has none.
 func (m *machine) Deliver(t *rapid.T) {
 	list := m.world.available()
-	p := rapid.SampledFrom(m.processes).Draw(t, "process")
+	p := m.processes[rapid.IntRange(0, len(m.processes)-1).Draw(t, "process")]
 	n := rapid.IntRange(0, len(p.tasks)-1).Draw(t, "worker")
 	if len(list) == 0 || p.tasks[n] != nil {
 		t.Skip("nothing to deliver, or nobody to take it")
@@ -160,14 +160,13 @@ func (p *process) goOn(n int) {
 
 // Insert ends the insert that a worker waits for, well or not.
 func (m *machine) Insert(t *rapid.T) {
-	p := rapid.SampledFrom(m.processes).Draw(t, "process")
+	p := m.processes[rapid.IntRange(0, len(m.processes)-1).Draw(t, "process")]
 	n := rapid.IntRange(0, len(p.tasks)-1).Draw(t, "worker")
 	if p.tasks[n] == nil {
 		t.Skip("no insert to end")
 	}
-	o := rapid.SampledFrom([]outcome{
-		{weeks: 99}, {weeks: 99}, {weeks: 99}, {0, errInsert}, {1, errInsert}, {99, errInsert},
-	}).Draw(t, "outcome")
+	outcomes := []outcome{{weeks: 99}, {weeks: 99}, {weeks: 99}, {0, errInsert}, {1, errInsert}, {99, errInsert}}
+	o := outcomes[rapid.IntRange(0, len(outcomes)-1).Draw(t, "outcome")]
 	p.mute = rapid.IntRange(0, 3).Draw(t, "mute") == 0
 	m.world.full = rapid.IntRange(0, 3).Draw(t, "full") == 0
 	p.tasks[n].outcome = o

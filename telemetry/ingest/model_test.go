@@ -93,7 +93,7 @@ func newWorld(k int, tokens bool) *world {
 
 // makeStream deletes the stream, with all that is in it, and makes it anew.
 func (w *world) makeStream() {
-	time.Sleep(time.Second) // so that it is made at another time
+	time.Sleep(time.Millisecond) // so that it is made at another time
 	w.made, w.last = time.Now(), 0
 	w.messages, w.window, w.gone = make(map[uint64]*stored), make(map[string]uint64), make(map[uint64]bool)
 }
@@ -276,7 +276,7 @@ func (w *world) look() {
 	for key, r := range w.rows {
 		for _, s := range r.report.Segments {
 			c := cellKey{key.day, place{s.Context.Region, s.Context.Network}}
-			if c.region != 0 && seen[c] < w.k {
+			if c.region != 0 && w.k > 1 && seen[c] < w.k {
 				w.fail("a segment shows region %d in network %v, and %d reports do", c.region, c.network, seen[c])
 			}
 		}
