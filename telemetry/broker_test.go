@@ -46,7 +46,7 @@ func (s *site) start() *site {
 	if s.server, err = broker.Start(s.cfg); err != nil {
 		s.t.Fatal(err)
 	}
-	if _, err := broker.EnsureStreamWith(s.t.Context(), s.jetstream(), s.stream); err != nil {
+	if _, err := broker.EnsureStreamWith(s.t.Context(), s.operator(), s.stream); err != nil {
 		s.t.Fatal(err)
 	}
 	return s
@@ -62,10 +62,10 @@ func (s *site) stop() {
 	s.server = nil
 }
 
-// connection is a client's connection, which may be down now.
-func (s *site) connection() *nats.Conn {
+// connection may be down now.
+func (s *site) connection(url string) *nats.Conn {
 	s.t.Helper()
-	conn, err := telemetry.Connect(s.t.Context(), s.url(), "attune-test", nil, nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
+	conn, err := telemetry.Connect(s.t.Context(), url, "attune-test", nil, nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -73,9 +73,21 @@ func (s *site) connection() *nats.Conn {
 	return conn
 }
 
+// jetstream is a client's.
 func (s *site) jetstream() jetstream.JetStream {
 	s.t.Helper()
-	js, err := telemetry.NewPublisher(s.connection())
+	return s.publisher(s.connection(s.url()))
+}
+
+// operator may do with the stream what clients may not.
+func (s *site) operator() jetstream.JetStream {
+	s.t.Helper()
+	return s.publisher(s.connection(s.server.OperatorURL()))
+}
+
+func (s *site) publisher(conn *nats.Conn) jetstream.JetStream {
+	s.t.Helper()
+	js, err := telemetry.NewPublisher(conn)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -85,7 +97,7 @@ func (s *site) jetstream() jetstream.JetStream {
 // stored reads every report in the stream, and fails when one does not validate or is there twice.
 func (s *site) stored() []telemetry.Report {
 	s.t.Helper()
-	stream, err := s.jetstream().Stream(s.t.Context(), telemetry.Stream)
+	stream, err := s.operator().Stream(s.t.Context(), telemetry.Stream)
 	if err != nil {
 		s.t.Fatal(err)
 	}

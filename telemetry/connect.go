@@ -79,9 +79,17 @@ func ConnectWithin(ctx context.Context, within time.Duration, server, name strin
 	defer cancel()
 	changed := conn.StatusChanged(nats.CONNECTED)
 	defer conn.RemoveStatusListener(changed)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
 	for !conn.IsConnected() {
 		select {
 		case <-changed:
+		case <-tick.C:
+			if err := conn.LastError(); errors.Is(err, nats.ErrAuthorization) {
+				conn.Close()
+				return nil, fmt.Errorf("connect to NATS at %s: %w: check user and password in the URL, nats://user:password@host:4222",
+					withoutCredentials(server), nats.ErrAuthorization)
+			}
 		case <-ctx.Done():
 			err := conn.LastError()
 			conn.Close()

@@ -41,7 +41,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	if _, err := broker.EnsureStream(ctx, js); err != nil {
+	if err := setUp(ctx, server); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -65,4 +65,18 @@ func Example() {
 	counts := reporter.Counts()
 	fmt.Println("acknowledged", counts.Acknowledged, "of", counts.Created)
 	// Output: acknowledged 1 of 1
+}
+
+// setUp makes the stream, as the operator does.
+func setUp(ctx context.Context, server *broker.Server) error {
+	conn, err := telemetry.Connect(ctx, "", "attune-server", nil, server.InProcess())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	js, err := telemetry.NewPublisher(conn)
+	if err == nil {
+		_, err = broker.EnsureStream(ctx, js)
+	}
+	return err
 }

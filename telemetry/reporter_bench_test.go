@@ -20,7 +20,7 @@ func BenchmarkReporter(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer func() { _ = server.Close() }()
-	conn, err := telemetry.ConnectWithin(b.Context(), 10*time.Second, server.ClientURL(), "attune-bench", nil)
+	conn, err := telemetry.ConnectWithin(b.Context(), 10*time.Second, server.OperatorURL(), "attune-bench", nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func BenchmarkJetStreamAlone(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer func() { _ = server.Close() }()
-	conn, err := telemetry.ConnectWithin(b.Context(), 10*time.Second, server.ClientURL(), "attune-bench", nil)
+	conn, err := telemetry.ConnectWithin(b.Context(), 10*time.Second, server.OperatorURL(), "attune-bench", nil)
 	if err != nil {
 		b.Fatal(err)
 	}

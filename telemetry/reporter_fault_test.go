@@ -71,7 +71,7 @@ func TestStreamThatIsMissingOrFull(t *testing.T) {
 		c := r.Counts()
 		return c.Acknowledged > 10 && c.Acknowledged < calls && c.Spooled > 0
 	})
-	js := s.jetstream()
+	js := s.operator()
 	if _, err := broker.EnsureStream(t.Context(), js); err != nil { // an operator gives it more room
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestStreamThatIsMissingOrFull(t *testing.T) {
 
 func TestReportTheServerNeverTakes(t *testing.T) {
 	s := newSite(t).start()
-	js := s.jetstream()
+	js := s.operator()
 	stream, err := js.Stream(t.Context(), telemetry.Stream)
 	if err != nil {
 		t.Fatal(err)

@@ -22,6 +22,9 @@ const (
 const (
 	natsTimeout = 20 * time.Second // for one file, when the caller sets no deadline
 	rewatch     = 10 * time.Minute // a watch is renewed after this even when it looks alive
+	// storedTimeout is how long what was put may take to be readable. When something else has been put since, that is
+	// heard of as well.
+	storedTimeout = 2 * time.Second
 )
 
 // NATSStore keeps a repository in JetStream. One NATSStore may serve any number of clients over one connection. The
@@ -32,6 +35,7 @@ type NATSStore struct {
 	mu      sync.Mutex
 	keys    jetstream.KeyValue
 	objects jetstream.ObjectStore
+	targets jetstream.Stream // under objects
 }
 
 // NewNATSStore uses a connection that stays the caller's.
@@ -179,52 +183,94 @@ func (s *NATSStore) get(ctx context.Context, name string, limit int64) (data []b
 	if info.Size > uint64(max(limit, 0)) {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, info.Size, limit)
 	}
-	result, err := objects.Get(ctx, object)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, result.Close()) }()
-	return readLimited(result, limit)
+	return s.chunks(ctx, info)
 }
 
-// Watch follows one key. It returns when ctx ends, when the watch breaks, when the connection came back after a loss
+// chunks reads an object without a consumer: a consumer could be told to deliver anywhere, so clients may not make any.
+func (s *NATSStore) chunks(ctx context.Context, info *jetstream.ObjectInfo) ([]byte, error) {
+	s.mu.Lock()
+	stream := s.targets
+	s.mu.Unlock()
+	if stream == nil {
+		var err error
+		if stream, err = s.js.Stream(ctx, "OBJ_"+TargetsBucket); err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		s.targets = stream
+		s.mu.Unlock()
+	}
+	subject := "$O." + TargetsBucket + ".C." + info.NUID
+	data := make([]byte, 0, info.Size)
+	next := uint64(1)
+	for range info.Chunks {
+		chunk, err := stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(subject))
+		if err != nil {
+			return nil, fmt.Errorf("chunk after %d bytes: %w", len(data), err)
+		}
+		if len(data)+len(chunk.Data) > cap(data) {
+			return nil, fmt.Errorf("%w: more than the %d bytes it is said to have", ErrTooLarge, info.Size)
+		}
+		data, next = append(data, chunk.Data...), chunk.Sequence+1
+	}
+	if uint64(len(data)) != info.Size {
+		return nil, fmt.Errorf("%d bytes, it is said to have %d", len(data), info.Size)
+	}
+	return data, nil
+}
+
+// Watch follows one key by listening to what is put under it, as everybody may. It returns when ctx ends, when the watch breaks, when the connection came back after a loss
 // (a watch may not survive that), and every ten minutes; the caller watches again.
 func (s *NATSStore) Watch(ctx context.Context, name string, changed func()) error {
 	bindCtx, cancel := withDeadline(ctx)
+	defer cancel()
 	keys, err := s.keyValue(bindCtx, false)
-	cancel()
 	if err != nil {
 		return fmt.Errorf("watch %s on %s: %w", name, s, err)
 	}
 	conn := s.js.Conn()
 	states := conn.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer conn.RemoveStatusListener(states)
-	watcher, err := keys.Watch(ctx, name)
+	updates := make(chan *nats.Msg, 16) // more at once than this say nothing new
+	subscription, err := conn.ChanSubscribe("$KV."+Bucket+"."+name, updates)
+	if err == nil {
+		err = conn.FlushWithContext(bindCtx)
+	}
 	if err != nil {
 		return fmt.Errorf("watch %s on %s: %w", name, s, err)
 	}
-	defer func() { _ = watcher.Stop() }() // fails only when the connection is gone, and the watch with it
+	defer func() { _ = subscription.Unsubscribe() }() // fails only when the connection is gone, and the watch with it
+	changed()                                         // before now, for all anybody knows
 	renew := time.NewTimer(rewatch)
 	defer renew.Stop()
-	watching := false
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case entry, open := <-watcher.Updates():
-			if !open {
-				return fmt.Errorf("watch %s on %s: ended", name, s)
-			}
-			if entry == nil {
-				watching = true
-			}
-			if watching {
-				changed()
-			}
+		case update := <-updates:
+			awaitStored(ctx, keys, name, update.Data)
+			changed()
 		case state := <-states:
 			return fmt.Errorf("watch %s on %s: connection changed to %v", name, s, state)
 		case <-renew.C:
 			return nil
+		}
+	}
+}
+
+// awaitStored waits until what was put can be read. Who listens to a key hears of it at the same time as the store.
+func awaitStored(ctx context.Context, keys jetstream.KeyValue, name string, put []byte) {
+	ctx, cancel := context.WithTimeout(ctx, storedTimeout)
+	defer cancel()
+	for pause := 5 * time.Millisecond; ; pause *= 2 {
+		entry, err := keys.Get(ctx, name)
+		if err == nil && bytes.Equal(entry.Value(), put) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
 		}
 	}
 }

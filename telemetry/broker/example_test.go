@@ -26,7 +26,7 @@ func Example() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	conn, err := broker.ConnectWithin(ctx, 5*time.Second, server.ClientURL(), "attune-example", nil)
+	conn, err := broker.ConnectWithin(ctx, 5*time.Second, server.OperatorURL(), "attune-example", nil)
 	if err != nil {
 		fmt.Println(err)
 		return

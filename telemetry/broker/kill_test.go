@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 			fmt.Println(err)
 			os.Exit(1)
 		}
-		fmt.Println(s.ClientURL())
+		fmt.Println(s.OperatorURL())
 		_, _ = os.Stdin.Read(make([]byte, 1)) // until the parent is gone
 		os.Exit(0)
 	}
@@ -96,7 +96,7 @@ func TestAcknowledgedMessagesSurviveAKill(t *testing.T) {
 		t.Fatalf("only %d acknowledged", len(acknowledged))
 	}
 
-	_, js = connect(t, start(t, broker.Config{Dir: dir}).ClientURL())
+	_, js = connect(t, start(t, broker.Config{Dir: dir}).OperatorURL())
 	stream, err := js.Stream(t.Context(), telemetry.Stream)
 	if err != nil {
 		t.Fatal(err)

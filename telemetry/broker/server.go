@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -69,9 +71,11 @@ func (c *Config) Validate() error {
 
 // Server is a running NATS server.
 type Server struct {
-	server *server.Server
-	lock   *filelock.Lock
-	listen bool
+	server       *server.Server
+	lock         *filelock.Lock
+	listen       bool
+	password     string // of the operator
+	operatorFile string
 }
 
 // Start runs a server until Close. It returns when clients can connect and the streams of an earlier run are back.
@@ -95,32 +99,37 @@ func Start(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := start(&cfg)
+	if err := adopt(cfg.Dir); err != nil {
+		return nil, errors.Join(err, lock.Release())
+	}
+	s := &Server{lock: lock, listen: !cfg.DontListen, operatorFile: filepath.Join(cfg.Dir, OperatorFile)}
+	if s.password, err = password(s.operatorFile); err == nil {
+		s.server, err = start(&cfg, s.password)
+	}
 	if err != nil {
 		return nil, errors.Join(err, lock.Release())
 	}
-	return &Server{server: s, lock: lock, listen: !cfg.DontListen}, nil
+	if err := s.tellOperator(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
-func start(cfg *Config) (*server.Server, error) {
-	port := cfg.Port
-	if port == 0 {
-		port = server.RANDOM_PORT
+func start(cfg *Config, operator string) (*server.Server, error) {
+	options, err := access(operator)
+	if err != nil {
+		return nil, fmt.Errorf("configure NATS server: %w", err)
 	}
-	s, err := server.NewServer(&server.Options{
-		ServerName: "attune",
-		Host:       cfg.Host, Port: port, DontListen: cfg.DontListen,
-		JetStream: true, StoreDir: cfg.Dir, JetStreamMaxStore: cfg.MaxStore, JetStreamMaxMemory: 64 << 20,
-		SyncAlways: !cfg.NoSyncAlways,
-		MaxPayload: maxPayload,
-		NoSigs:     true, DisableJetStreamBanner: true,
-		// Everyone may do everything but listen to the advisories, which name the addresses of clients.
-		Users: []*server.User{{
-			Username: anyone, Password: anyone,
-			Permissions: &server.Permissions{Subscribe: &server.SubjectPermission{Deny: []string{"$JS.EVENT.>", "$SYS.>"}}},
-		}},
-		NoAuthUser: anyone,
-	})
+	options.ServerName = "attune"
+	options.Host, options.Port, options.DontListen = cfg.Host, cfg.Port, cfg.DontListen
+	if cfg.Port == 0 {
+		options.Port = server.RANDOM_PORT
+	}
+	options.JetStream, options.StoreDir, options.SyncAlways = true, cfg.Dir, !cfg.NoSyncAlways
+	options.JetStreamMaxStore, options.JetStreamMaxMemory = cfg.MaxStore, 64<<20
+	options.MaxPayload = maxPayload
+	options.NoSigs, options.DisableJetStreamBanner = true, true
+	s, err := server.NewServer(options)
 	if err != nil {
 		return nil, fmt.Errorf("configure NATS server: %w", err)
 	}
@@ -145,9 +154,6 @@ func start(cfg *Config) (*server.Server, error) {
 	}
 	return s, nil
 }
-
-// anyone is the user that every connection without credentials becomes.
-const anyone = "anyone"
 
 // checkPort tells of a port that is taken before the server tries it, because the server's own report is late and vague.
 func checkPort(cfg *Config) error {
@@ -182,7 +188,8 @@ func claim(dir string) (*filelock.Lock, error) {
 	return lock, nil
 }
 
-// ClientURL is where clients connect; empty with DontListen.
+// ClientURL is where clients connect; empty with DontListen. A connection to it has the rights of a call client: it hands
+// in reports and reads policies.
 func (s *Server) ClientURL() string {
 	if !s.listen {
 		return ""
@@ -190,8 +197,23 @@ func (s *Server) ClientURL() string {
 	return s.server.ClientURL()
 }
 
-// InProcess is the option that makes a connection reach this server without the network.
-func (s *Server) InProcess() nats.Option { return nats.InProcessServer(s.server) }
+// OperatorURL is where this machine's other programs connect that work on the streams; empty with DontListen. It holds
+// the operator's password: do not log it. See OperatorFile.
+func (s *Server) OperatorURL() string {
+	address, open := strings.CutPrefix(s.ClientURL(), "nats://")
+	if !open {
+		return ""
+	}
+	return "nats://" + url.UserPassword(operator, s.password).String() + "@" + address
+}
+
+// InProcess is the option that makes a connection reach this server without the network, with the operator's rights.
+func (s *Server) InProcess() nats.Option {
+	return func(o *nats.Options) error {
+		o.User, o.Password = operator, s.password
+		return nats.InProcessServer(s.server)(o)
+	}
+}
 
 // Close stops the server and returns when its files are closed and its goroutines have ended.
 func (s *Server) Close() error {

@@ -1,12 +1,9 @@
 package broker_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -56,7 +53,7 @@ func connect(t *testing.T, server string, options ...nats.Option) (*nats.Conn, j
 func TestAcknowledgedMessagesSurviveARestart(t *testing.T) {
 	dir := t.TempDir()
 	first := start(t, broker.Config{Dir: dir})
-	conn, js := connect(t, first.ClientURL())
+	conn, js := connect(t, first.OperatorURL())
 	if _, err := broker.EnsureStream(t.Context(), js); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +68,7 @@ func TestAcknowledgedMessagesSurviveARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	_, js = connect(t, start(t, broker.Config{Dir: dir}).ClientURL())
+	_, js = connect(t, start(t, broker.Config{Dir: dir}).OperatorURL())
 	stream, err := broker.EnsureStream(t.Context(), js)
 	if err != nil {
 		t.Fatalf("a stream that exists: %v", err)
@@ -90,7 +87,7 @@ func TestAcknowledgedMessagesSurviveARestart(t *testing.T) {
 }
 
 func TestStreamRefusesWhatDoesNotFit(t *testing.T) {
-	_, js := connect(t, start(t, broker.Config{}).ClientURL())
+	_, js := connect(t, start(t, broker.Config{}).OperatorURL())
 	stream, err := broker.EnsureStreamWith(t.Context(), js, broker.StreamConfig{MaxBytes: 300 << 10})
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +111,7 @@ func TestStreamRefusesWhatDoesNotFit(t *testing.T) {
 }
 
 func TestStreamFaultsSayWhatToDo(t *testing.T) {
-	_, js := connect(t, start(t, broker.Config{MaxStore: 1 << 20}).ClientURL())
+	_, js := connect(t, start(t, broker.Config{MaxStore: 1 << 20}).OperatorURL())
 	_, err := broker.EnsureStream(t.Context(), js)
 	if err == nil || !strings.Contains(err.Error(), "smaller MaxBytes") {
 		t.Errorf("stream larger than the store: %v", err)
@@ -195,97 +192,6 @@ func TestInProcess(t *testing.T) {
 	}
 	if _, err := js.Publish(t.Context(), telemetry.Subject, []byte("x")); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestNoClientAddress has clients come, misbehave and go, and looks for their address everywhere the server could have
-// put it.
-func TestNoClientAddress(t *testing.T) {
-	var log bytes.Buffer
-	dir := t.TempDir()
-	s := start(t, broker.Config{Dir: dir, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
-	client, js := connect(t, s.ClientURL())
-	address, err := client.GetClientID()
-	if err != nil || address == 0 {
-		t.Fatal(address, err)
-	}
-	_, port, err := net.SplitHostPort(client.LocalAddr())
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	spy, _ := connect(t, s.ClientURL())
-	var heard []string
-	messages := make(chan *nats.Msg, 1000)
-	for _, subject := range []string{">", "$JS.EVENT.>", "$SYS.>"} {
-		if _, err := spy.ChanSubscribe(subject, messages); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := spy.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := broker.EnsureStream(t.Context(), js); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.Publish(t.Context(), telemetry.Subject, []byte("report")); err != nil {
-		t.Fatal(err)
-	}
-	for range 3 { // protocol errors: the server warns or logs an error, with the address of the client
-		raw, err := net.Dial("tcp", strings.TrimPrefix(s.ClientURL(), "nats://"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := raw.Write([]byte("CONNECT {\"user\":\"mallory\",\"pass\":\"wrong\"}\r\nNONSENSE\r\n")); err != nil {
-			t.Fatal(err)
-		}
-		_ = raw.SetReadDeadline(time.Now().Add(5 * time.Second))
-		for b := make([]byte, 512); err == nil; {
-			_, err = raw.Read(b)
-		}
-		_ = raw.Close()
-	}
-	if err := spy.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	for len(messages) > 0 {
-		m := <-messages
-		heard = append(heard, m.Subject)
-		if strings.Contains(string(m.Data), "127.0.0.1") {
-			t.Errorf("message on %s names an address: %s", m.Subject, m.Data)
-		}
-	}
-	if len(heard) == 0 {
-		t.Error("the spy heard nothing at all: the test proves nothing")
-	}
-	client.Close()
-	spy.Close()
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-
-	if !strings.Contains(log.String(), "[address]") {
-		t.Errorf("no address was taken out of the log, the test proves nothing; log:\n%s", log.String())
-	}
-	for _, secret := range []string{"127.0.0.1", ":" + port} {
-		if strings.Contains(log.String(), secret) {
-			t.Errorf("log contains %q:\n%s", secret, log.String())
-		}
-	}
-	files := 0
-	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		files++
-		content, err := os.ReadFile(path)
-		if bytes.Contains(content, []byte("127.0.0.1")) {
-			t.Errorf("%s contains an address", path)
-		}
-		return err
-	})
-	if err != nil || files == 0 {
-		t.Errorf("%d files searched: %v", files, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/attune-calls/attune/telemetry"
@@ -40,6 +41,9 @@ func EnsureStreamWith(ctx context.Context, js jetstream.JetStream, cfg StreamCon
 	if cfg.MaxAge == 0 {
 		cfg.MaxAge = defaultMaxAge
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer notPermitted(js.Conn(), cancel)()
 	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name:        telemetry.Stream,
 		Description: "anonymous call reports on their way to the warehouse",
@@ -53,16 +57,48 @@ func EnsureStreamWith(ctx context.Context, js jetstream.JetStream, cfg StreamCon
 		Duplicates:  min(DuplicateWindow, cfg.MaxAge),
 		Replicas:    max(cfg.Replicas, 1),
 	})
+	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
+		err = cause
+	}
 	if err != nil {
 		return nil, fmt.Errorf("set up stream %s: %w%s", telemetry.Stream, err, hint(err))
 	}
 	return stream, nil
 }
 
+// notPermitted cancels when the server refuses a request, which it does not answer, until the returned function is
+// called.
+func notPermitted(conn *nats.Conn, cancel context.CancelCauseFunc) (stop func()) {
+	before := conn.LastError()
+	done := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				if err := conn.LastError(); err != before && errors.Is(err, nats.ErrPermissionViolation) {
+					cancel(errNotPermitted)
+					return
+				}
+			}
+		}
+	}()
+	return func() { close(done) }
+}
+
+// errNotPermitted leaves out what the server says, which quotes the subject.
+var errNotPermitted = fmt.Errorf("%w: the server takes this connection for a call client", nats.ErrPermissionViolation)
+
 // hint says what to do about the faults an operator meets.
 func hint(err error) string {
 	var api *jetstream.APIError
 	switch {
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return "; give a URL with credentials, nats://user:password@host:4222: that of `attune up` is in its data directory, nats/" +
+			OperatorFile + ", and found by itself with the same --data"
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return "; start the server with JetStream (nats-server --jetstream)"
 	case errors.As(err, &api) && api.ErrorCode == codeStorageExceeded:

@@ -70,7 +70,7 @@ func newStream(t testing.TB) jetstream.JetStream {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
-	nc, err := telemetry.Connect(t.Context(), server.ClientURL(), "ingest-test", nil)
+	nc, err := telemetry.Connect(t.Context(), server.OperatorURL(), "ingest-test", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func (b *backend) stop() {
 // use lends a connection of the operator's.
 func (b *backend) use(do func(jetstream.JetStream) error) {
 	b.t.Helper()
-	conn, err := broker.ConnectWithin(b.t.Context(), 10*time.Second, b.server.ClientURL(), "attune-test", nil)
+	conn, err := broker.ConnectWithin(b.t.Context(), 10*time.Second, b.server.OperatorURL(), "attune-test", nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 // serverFlags are the flags of a verb that uses servers; they override the configuration.
 func (s *settings) serverFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	nats := flags.String("nats", "", "URL of an external NATS server, nats://host:4222 (default: one inside the process)")
+	nats := flags.String("nats", "", "URL of an external NATS server, nats://user:password@host:4222 (default: one inside the process)")
 	clickhouse := flags.String("clickhouse", "", "external ClickHouse, clickhouse://user:password@host:9000/database (default: a managed child)")
 	data := s.dataFlag(cmd)
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {

@@ -223,9 +223,10 @@ func (c *Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Write stores the configuration as a file that Load reads. An address of ClickHouse is left out: it may hold a password.
+// Write stores the configuration as a file that Load reads. The addresses of servers are left out: they may hold a
+// password.
 func (c Config) Write(path string) error {
-	c.ClickHouse = ""
+	c.ClickHouse, c.NATS = "", ""
 	text, err := yaml.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("write configuration: %w", err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,7 +23,7 @@ import (
 // Backends are the servers everything stands on, and the connections to them. Close releases what Open acquired, last
 // first.
 type Backends struct {
-	NATSURL   string
+	NATSURL   string // for call clients: without credentials
 	JetStream jetstream.JetStream
 	DSN       string // of ClickHouse; holds a password, so it is never printed
 	Warehouse *warehouse.Warehouse
@@ -46,11 +47,15 @@ type Need int
 
 // What a verb may need.
 const (
-	NeedNATS Need = 1 << iota
+	NeedNATS Need = 1 << iota // with the stream of reports
 	NeedWarehouse
+	NeedPolicies // NATS, for policies only: a publisher has no business with reports
 	// Patient waits for external servers that do not answer, as services do; without it that is an error.
 	Patient
 )
+
+// natsName is the directory of the embedded NATS, inside the data directory.
+const natsName = "nats"
 
 // connectTimeout is how long a verb waits for an external server before it says that there is none.
 const connectTimeout = 10 * time.Second
@@ -59,8 +64,8 @@ const connectTimeout = 10 * time.Second
 // NATS listens on loopback; 0 takes a free one.
 func Open(ctx context.Context, c config.Config, need Need, port int, log *slog.Logger) (*Backends, error) {
 	b := &Backends{}
-	if need&NeedNATS != 0 {
-		if err := b.openNATS(ctx, c, need&Patient != 0, port, log); err != nil {
+	if need&(NeedNATS|NeedPolicies) != 0 {
+		if err := b.openNATS(ctx, c, need, port, log); err != nil {
 			return nil, errors.Join(err, b.Close())
 		}
 	}
@@ -72,22 +77,23 @@ func Open(ctx context.Context, c config.Config, need Need, port int, log *slog.L
 	return b, nil
 }
 
-func (b *Backends) openNATS(ctx context.Context, c config.Config, patient bool, port int, log *slog.Logger) error {
+func (b *Backends) openNATS(ctx context.Context, c config.Config, need Need, port int, log *slog.Logger) error {
 	var options []nats.Option
-	b.NATSURL = c.NATS
+	server := broker.OperatorURL(c.NATS, filepath.Join(c.Data, natsName)) // that of an "attune up" over the same directory
+	b.NATSURL = withoutCredentials(c.NATS)
 	if c.NATS == "" {
-		server, err := broker.Start(broker.Config{Dir: filepath.Join(c.Data, "nats"), Port: port, Logger: log})
+		embedded, err := broker.Start(broker.Config{Dir: filepath.Join(c.Data, natsName), Port: port, Logger: log})
 		if err != nil {
 			return err
 		}
-		b.cleanups = append(b.cleanups, server.Close)
-		b.NATSURL = server.ClientURL()
-		options = append(options, server.InProcess())
+		b.cleanups = append(b.cleanups, embedded.Close)
+		b.NATSURL, server = embedded.ClientURL(), embedded.ClientURL()
+		options = append(options, embedded.InProcess())
 	}
-	conn, err := telemetry.ConnectWithin(ctx, connectTimeout, b.NATSURL, "attune-server", log, options...)
-	for patient && err != nil && ctx.Err() == nil {
+	conn, err := telemetry.ConnectWithin(ctx, connectTimeout, server, "attune-server", log, options...)
+	for need&Patient != 0 && err != nil && ctx.Err() == nil {
 		log.Warn("waiting for NATS", "fault", err)
-		conn, err = telemetry.ConnectWithin(ctx, connectTimeout, b.NATSURL, "attune-server", log, options...)
+		conn, err = telemetry.ConnectWithin(ctx, connectTimeout, server, "attune-server", log, options...)
 	}
 	if err != nil {
 		return err
@@ -96,8 +102,22 @@ func (b *Backends) openNATS(ctx context.Context, c config.Config, patient bool, 
 	if b.JetStream, err = jetstream.New(conn); err != nil {
 		return fmt.Errorf("JetStream at NATS: %w", err)
 	}
-	_, err = broker.EnsureStream(ctx, b.JetStream)
+	if need&NeedNATS != 0 {
+		_, err = broker.EnsureStream(ctx, b.JetStream)
+	}
 	return err
+}
+
+// withoutCredentials is what call clients use of the servers' URLs, separated by commas: they have no password.
+func withoutCredentials(servers string) string {
+	urls := strings.Split(servers, ",")
+	for i, server := range urls {
+		scheme, rest, _ := strings.Cut(server, "://")
+		if _, address, found := strings.Cut(rest, "@"); found {
+			urls[i] = scheme + "://" + address
+		}
+	}
+	return strings.Join(urls, ",")
 }
 
 func (b *Backends) openWarehouse(ctx context.Context, c config.Config, patient bool, log *slog.Logger) error {
