@@ -17,6 +17,9 @@ type Filter struct {
 	// Of a call that changed between policies only the matching segments are seen.
 	Policy     *uint32
 	Experiment *uint32
+	// CellCap bounds how many reports of one day, region and network type are read, to bound what a flood of false ones
+	// can do; 0 = all. See the sample in cap.go. It does not apply to what people query.
+	CellCap uint64
 }
 
 // calls is the condition on the columns of a call.

@@ -93,7 +93,7 @@ func (d dialect) digest(s Settings) string {
 func (d dialect) tables(f tableForm) []string {
 	calls, rejects := f, f
 	calls.name, rejects.name = "calls", "rejects"
-	return []string{createVersionTable(versionTable, "", "MergeTree"), callsTable(calls), rejectsTable(rejects)}
+	return []string{createVersionTable(versionTable, "", "MergeTree"), callsTable(calls), rejectsTable(rejects), createSaltTable(saltTable, "", "MergeTree")}
 }
 
 // Migrate is MigrateWith for the default Settings.

@@ -53,6 +53,9 @@ func (m *migrator) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := m.salt(ctx); err != nil {
+		return err
+	}
 	have, err := m.warehouse.SchemaVersion(ctx)
 	if err != nil {
 		return err
@@ -71,6 +74,21 @@ func (m *migrator) run(ctx context.Context) error {
 		}
 	}
 	return m.exec(ctx, m.dialect.createSettingsView("", m.settings))
+}
+
+// salt draws the salt of samples where there is none.
+func (m *migrator) salt(ctx context.Context) error {
+	if err := m.exec(ctx, createSaltTable(saltTable, "", "MergeTree")); err != nil {
+		return err
+	}
+	var salts uint64
+	if err := m.warehouse.conn.QueryRow(ctx, saltExists).Scan(&salts); err != nil {
+		return fmt.Errorf("look for the salt of samples: %w", err)
+	}
+	if salts > 0 {
+		return nil
+	}
+	return m.exec(ctx, insertSalt())
 }
 
 // viewName is the name in a statement that makes a view.

@@ -111,14 +111,15 @@ func longest(keys, weights string) string {
 }
 
 // callQuality is the SQL of one row per call leg. It repeats expressions instead of naming them, because 18.16 loses the
-// names of a subquery that the outer query does not ask for; equal expressions are calculated once.
-func callQuality(f Filter) string {
+// names of a subquery that the outer query does not ask for; equal expressions are calculated once. A sample is a further
+// condition on the report, from cellSample.
+func callQuality(f Filter, sample string) string {
 	weights := "arrayMap((s, p, e) -> if(" + f.segments("p", "e") +
 		", toUInt32(greatest(s, 1)), toUInt32(0)), segment.seconds, segment.policy, segment.experiment)"
 	arms := "arrayMap((p, e, a) -> cityHash64(p, e, a), segment.policy, segment.experiment, segment.arm)"
 	actions := packedAction()
 	arm := longest(arms, weights)
-	query := `SELECT day, hour, origin, network, metered, lost_reports, stars,
+	query := `SELECT day, hour, origin, network, metered, region, lost_reports, stars,
     segment.policy[` + arm + `] AS policy,
     segment.experiment[` + arm + `] AS experiment,
     segment.arm[` + arm + `] AS arm,
@@ -131,7 +132,7 @@ func callQuality(f Filter) string {
     toUInt32(arraySum((s, v) -> if(v = 0, 0, s), segment.seconds, ` + weights + `)) AS total_seconds,
     toUInt16(arraySum(v -> v > 0, ` + weights + `)) AS segments,
     dropped OR stage IN ('offer', 'ice', 'dtls') AS died
-FROM calls FINAL WHERE ` + f.calls()
+FROM calls FINAL WHERE ` + f.calls() + sample
 	if f.bySegment() {
 		query += " AND arrayExists((p, e) -> " + f.segments("p", "e") + ", segment.policy, segment.experiment)"
 	}
@@ -146,20 +147,24 @@ func judgedQuality(legs string, poorMOS float64) string {
 }
 
 // networkQuality is the SQL of one row per network type, policy, experiment and arm.
-func networkQuality(f Filter) string {
+func networkQuality(f Filter, sample string) string {
 	return `SELECT network, policy, experiment, arm, count() AS calls, countIf(judged) AS judged_calls, countIf(died) AS died_calls,
     avgIf(quality, judged) AS mean_quality, avgIf(kbps, NOT isNaN(kbps)) AS mean_kbps,
     avgIf(loss_after, NOT isNaN(loss_after)) AS mean_loss_after, countIf(poor) / countIf(judged) AS poor_share
-FROM (` + judgedQuality(callQuality(f), PoorMOS) + `)
+FROM (` + judgedQuality(callQuality(f, sample), PoorMOS) + `)
 GROUP BY network, policy, experiment, arm`
 }
 
 // CallQualities gives one row per call leg, copies left out, in the order of time. It is meant for confidence
 // intervals and experiments: about 100 bytes of memory a leg.
 func (w *Warehouse) CallQualities(ctx context.Context, f Filter) ([]CallQuality, error) {
-	rows, err := w.conn.Query(ctx, `SELECT toUInt32(intDiv(toUInt32(hour), 3600)), toUInt8(network), toUInt8(metered),
+	sample, err := w.cellSample(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := w.conn.Query(sampled(ctx, sample), `SELECT toUInt32(intDiv(toUInt32(hour), 3600)), toUInt8(network), toUInt8(metered),
     policy, experiment, arm, action, mixed, mos, kbps, loss_before, loss_after, total_seconds, segments, died, stars
-FROM (`+callQuality(f)+`) ORDER BY hour, network, policy, experiment, arm, action, mos, kbps`)
+FROM (`+callQuality(f, sample)+`) ORDER BY hour, network, policy, experiment, arm, action, mos, kbps`)
 	if err != nil {
 		return nil, w.queryError("call qualities", err)
 	}
@@ -183,9 +188,13 @@ FROM (`+callQuality(f)+`) ORDER BY hour, network, policy, experiment, arm, actio
 
 // NetworkQuality sums up the call legs by network type, policy, experiment and arm, in that order.
 func (w *Warehouse) NetworkQuality(ctx context.Context, f Filter) ([]NetworkQuality, error) {
-	rows, err := w.conn.Query(ctx, `SELECT toUInt8(network), policy, experiment, arm, calls, judged_calls, died_calls,
+	sample, err := w.cellSample(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := w.conn.Query(sampled(ctx, sample), `SELECT toUInt8(network), policy, experiment, arm, calls, judged_calls, died_calls,
     mean_quality, mean_kbps, mean_loss_after, poor_share
-FROM (`+networkQuality(f)+`) ORDER BY network, policy, experiment, arm`)
+FROM (`+networkQuality(f, sample)+`) ORDER BY network, policy, experiment, arm`)
 	if err != nil {
 		return nil, w.queryError("network quality", err)
 	}

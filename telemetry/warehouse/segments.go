@@ -37,7 +37,11 @@ func (w *Warehouse) EachSegment(ctx context.Context, f Filter, fn func(*SegmentB
 	if err != nil {
 		return err
 	}
-	r := segmentReader{warehouse: w, filter: f, fn: fn}
+	sample, err := w.cellSample(ctx, f)
+	if err != nil {
+		return err
+	}
+	r := segmentReader{warehouse: w, filter: f, sample: sample, fn: fn}
 	for _, d := range days {
 		slices := 1 + d.reports/legsPerQuery
 		for slice := range slices {
@@ -84,6 +88,7 @@ func (w *Warehouse) countDays(ctx context.Context, query string) ([]dayCount, er
 type segmentReader struct {
 	warehouse *Warehouse
 	filter    Filter
+	sample    string // condition from cellSample
 	fn        func(*SegmentBatch) error
 	batch     SegmentBatch
 	legs      uint64
@@ -110,11 +115,11 @@ func (r *segmentReader) query(day time.Time, slice, slices uint64) string {
 FROM (SELECT rowNumberInAllBlocks() AS leg, hours, total, died, %s FROM (
     SELECT toUInt32(intDiv(toUInt32(hour), 3600)) AS hours, length(segment.cause) AS total,
         dropped OR stage IN ('offer', 'ice', 'dtls') AS died, %s
-    FROM calls FINAL WHERE %s AND %s ORDER BY network, id
+    FROM calls FINAL WHERE %s AND %s%s ORDER BY network, id
 )) ARRAY JOIN %s, arrayEnumerate(c0) AS position
 WHERE %s`,
 		strings.Join(values, ", "), aliases(len(segmentColumns)), strings.Join(nested, ", "),
-		part, r.filter.calls(), strings.Join(flat, ", "),
+		part, r.filter.calls(), r.sample, strings.Join(flat, ", "),
 		r.filter.segments(fmt.Sprintf("v%d", policy), fmt.Sprintf("v%d", experiment)))
 }
 
@@ -137,7 +142,7 @@ func columnIndex(name string) int {
 }
 
 func (r *segmentReader) read(ctx context.Context, day time.Time, slice, slices uint64) error {
-	rows, err := r.warehouse.conn.Query(ctx, r.query(day, slice, slices))
+	rows, err := r.warehouse.conn.Query(sampled(ctx, r.sample), r.query(day, slice, slices))
 	if err != nil {
 		return r.warehouse.queryError("segments", err)
 	}

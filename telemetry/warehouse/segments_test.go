@@ -189,11 +189,12 @@ func TestEachSegmentReturnsTheCallersError(t *testing.T) {
 // The view of segments shows names and middles of buckets, and leaves copies out.
 func TestSegmentsView(t *testing.T) {
 	t.Parallel()
-	w, conn := migrated(t)
+	w, conn := migratedFor(t, 1)
 	r := randomReport(rand.New(rand.NewPCG(9, 10)), 2)
 	r.Context.Network = model.NetworkWiFi
 	s := &r.Segments[1]
-	s.Context.Region, _ = model.ParseRegion("PT")
+	r.Context.Region, _ = model.ParseRegion("PT")
+	s.Context.Network, s.Context.Region = model.NetworkWiFi, r.Context.Region
 	s.Action = model.DefaultAction()
 	s.Propensity = 123_457
 	s.Outcome = model.Outcome{MOS: model.ScaleMOS.Bucket(4.2), LossAfter: model.ScaleOutcomeLoss.Bucket(0.03)}

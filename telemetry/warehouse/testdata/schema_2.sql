@@ -80,3 +80,5 @@ CREATE TABLE IF NOT EXISTS rejects (
     sequence UInt64,
     position UInt16
 ) ENGINE = ReplacingMergeTree() PARTITION BY toMonday(day) ORDER BY (day, hour, reason, sequence, position);
+
+CREATE TABLE IF NOT EXISTS sample_salt (salt String) ENGINE = MergeTree ORDER BY salt;

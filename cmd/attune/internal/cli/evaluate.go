@@ -55,7 +55,7 @@ func newEvaluate(s *settings) *cobra.Command {
 				return err
 			}
 			defer func() { _ = backends.Close() }()
-			dataset, err := loop.ReadDataset(ctx, backends.Warehouse, filter)
+			dataset, err := loop.ReadDataset(ctx, s.config, backends.Warehouse, filter)
 			if err != nil {
 				return err
 			}

@@ -10,9 +10,10 @@ import (
 )
 
 // observations reads what the experiment has shown so far: one observation for each call leg that lived under the
-// experiment from beginning to end. A leg that another version reached on the way belongs to neither arm.
+// experiment from beginning to end. A leg that another version reached on the way belongs to neither arm. Of a crowded
+// cell no more legs count than privacy.cellCap.
 func (e *Experiment) observations(ctx context.Context, w *warehouse.Warehouse) ([]rollout.Observation, error) {
-	legs, err := w.CallQualities(ctx, warehouse.Filter{})
+	legs, err := w.CallQualities(ctx, warehouse.Filter{CellCap: uint64(e.config.Privacy.CellCap)})
 	if err != nil {
 		return nil, fmt.Errorf("observations of experiment %d: %w", e.Number(), err)
 	}

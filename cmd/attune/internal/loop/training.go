@@ -17,9 +17,10 @@ import (
 	"github.com/attune-calls/attune/training"
 )
 
-// ReadDataset reads every segment of the warehouse that a filter selects.
-func ReadDataset(ctx context.Context, w *warehouse.Warehouse, filter warehouse.Filter) (*training.Dataset, error) {
+// ReadDataset reads every segment of the warehouse that a filter selects, at most privacy.cellCap reports of a cell.
+func ReadDataset(ctx context.Context, c config.Config, w *warehouse.Warehouse, filter warehouse.Filter) (*training.Dataset, error) {
 	var dataset training.Dataset
+	filter.CellCap = uint64(c.Privacy.CellCap)
 	err := w.EachSegment(ctx, filter, func(batch *warehouse.SegmentBatch) error {
 		for i := range batch.Rows {
 			row := &batch.Rows[i]

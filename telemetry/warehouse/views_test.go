@@ -1,0 +1,218 @@
+package warehouse_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/telemetry"
+	"github.com/attune-calls/attune/telemetry/warehouse"
+)
+
+// migratedFor is migrated, with views that show groups of minCell reports.
+func migratedFor(t testing.TB, minCell int) (*warehouse.Warehouse, driver.Conn) {
+	t.Helper()
+	dsn := newDatabase(t)
+	w, err := warehouse.Open(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.Close() })
+	if err := w.MigrateWith(t.Context(), warehouse.Settings{MinCell: minCell}); err != nil {
+		t.Fatal(err)
+	}
+	return w, raw(t, dsn)
+}
+
+// list reads a column.
+func list[T any](t testing.TB, conn driver.Conn, query string) []T {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), query)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	defer func() { _ = rows.Close() }()
+	var values []T
+	for rows.Next() {
+		var v T
+		if err := rows.Scan(&v); err != nil {
+			t.Fatalf("%s: %v", query, err)
+		}
+		values = append(values, v)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return values
+}
+
+// Old servers lose columns of subqueries: every column of every view must also be readable alone.
+func TestEveryColumnOfEveryView(t *testing.T) {
+	t.Parallel()
+	w, conn := migratedFor(t, 1)
+	rng := rand.New(rand.NewPCG(23, 24))
+	for range 20 { // so many that a problem was asked about twice on one day and network
+		r := calm(rng, 3)
+		r.Hour, r.Context.Network, r.Stars, r.Problem = baseHour, model.NetworkWiFi, 4, 2
+		insert(t, w, r)
+	}
+	if err := w.CountRejects(t.Context(), []warehouse.Reject{{Hour: baseHour, Reason: telemetry.RejectHour, Sequence: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, view := range warehouse.ViewNames() {
+		columns := list[string](t, conn, "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = '"+view+"'")
+		if len(columns) == 0 {
+			t.Errorf("%s has no columns", view)
+		}
+		for _, column := range columns {
+			if n := scalar[uint64](t, conn, "SELECT count() FROM (SELECT "+column+" FROM "+view+")"); n == 0 {
+				t.Errorf("%s.%s gives no row", view, column)
+			}
+		}
+	}
+}
+
+// crowd makes n reports of one cell, each rated and with one segment in the same place.
+func crowd(rng *rand.Rand, n int, network model.NetworkType, region string) []telemetry.Report {
+	reports := flood(rng, n, network, region, 7)
+	for i := range reports {
+		r := &reports[i]
+		r.Segments[0].Context.Network, r.Segments[0].Context.Region = r.Context.Network, r.Context.Region
+		r.Segments[0].Policy, r.Segments[0].Experiment, r.Segments[0].Arm = 3, 0, 0
+		r.Stars, r.Problem = uint8(1+i%5), uint8(1+i%2)
+	}
+	return reports
+}
+
+// No view tells anything about fewer than k reports, copies counted once; one more and it does.
+func TestViewsSuppressSmallGroups(t *testing.T) {
+	t.Parallel()
+	const k = 20
+	w, conn := migratedFor(t, k)
+	rng := rand.New(rand.NewPCG(25, 26))
+	small := crowd(rng, k, model.NetworkWiFi, "PT")
+	large := slices.Concat(crowd(rng, k, model.Network4G, "DE"), crowd(rng, k-1, model.Network4G, "IS"))
+	var rejects []warehouse.Reject
+	for i := range uint64(k) {
+		rejects = append(rejects, warehouse.Reject{Hour: baseHour, Reason: telemetry.RejectMalformed, Sequence: i})
+	}
+	insert(t, w, large...)
+	insert(t, w, small[:k-1]...)
+	insert(t, w, small[:k-1]...) // copies do not make a group larger
+	for range 2 {
+		if err := w.CountRejects(t.Context(), rejects[:k-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	groups := map[string]string{ // what tells whether the small group is there
+		"segments": "network = 'wifi'", "call_quality": "network = 'wifi'", "calls_daily": "network = 'wifi'",
+		"cells_daily": "network = 'wifi'", "network_quality": "network = 'wifi'", "ratings_daily": "network = 'wifi'",
+		"rejects_hourly": "1",
+	}
+	if got, want := len(groups), len(warehouse.ViewNames()); got != want {
+		t.Fatalf("%d views are looked at, there are %d", got, want)
+	}
+	for view, condition := range groups {
+		if n := scalar[uint64](t, conn, "SELECT count() FROM "+view+" WHERE "+condition); n != 0 {
+			t.Errorf("%s shows %d rows about %d reports", view, n, k-1)
+		}
+		if n := scalar[uint64](t, conn, "SELECT count() FROM "+view); n == 0 && view != "rejects_hourly" {
+			t.Errorf("%s shows nothing", view)
+		}
+	}
+	regions := "SELECT DISTINCT region FROM %s WHERE network = '4g' ORDER BY region"
+	for view, want := range map[string][]string{"segments": {"DE", "ZZ"}, "call_quality": {"DE", "ZZ"}, "cells_daily": {"DE"}} {
+		if diff := cmp.Diff(want, list[string](t, conn, fmt.Sprintf(regions, view))); diff != "" {
+			t.Errorf("%s: regions, one of them of %d reports: %s", view, k-1, diff)
+		}
+	}
+
+	insert(t, w, small[k-1])
+	if err := w.CountRejects(t.Context(), rejects[k-1:]); err != nil {
+		t.Fatal(err)
+	}
+	for view, condition := range groups {
+		if n := scalar[uint64](t, conn, "SELECT count() FROM "+view+" WHERE "+condition); n == 0 {
+			t.Errorf("%s shows nothing about %d reports", view, k)
+		}
+	}
+}
+
+// The views follow k.
+func TestViewsAreMadeAgainForAnotherK(t *testing.T) {
+	t.Parallel()
+	w, conn := migratedFor(t, 1)
+	insert(t, w, crowd(rand.New(rand.NewPCG(27, 28)), 30, model.NetworkWiFi, "PT")...)
+	for _, step := range []struct{ k, want int }{{30, 30}, {31, 0}, {1, 30}} {
+		if err := w.MigrateWith(t.Context(), warehouse.Settings{MinCell: step.k}); err != nil {
+			t.Fatal(err)
+		}
+		if n := scalar[uint64](t, conn, "SELECT count() FROM segments"); n != uint64(step.want) {
+			t.Errorf("k = %d: %d segments are shown, want %d", step.k, n, step.want)
+		}
+	}
+}
+
+// A segment may have met a smaller cell than its call began in.
+func TestSegmentsOfASmallerCell(t *testing.T) {
+	t.Parallel()
+	const k = 10
+	w, conn := migratedFor(t, k)
+	reports := crowd(rand.New(rand.NewPCG(29, 30)), k, model.NetworkWiFi, "DE")
+	reports[0].Segments[0].Context.Region, _ = model.ParseRegion("FR")
+	reports[1].Segments[0].Context.Network = model.Network5G
+	insert(t, w, reports...)
+	if diff := cmp.Diff([]string{"DE", "ZZ"}, list[string](t, conn, "SELECT DISTINCT region FROM segments ORDER BY region")); diff != "" {
+		t.Error(diff)
+	}
+	if n := scalar[uint64](t, conn, "SELECT countIf(region = 'ZZ') FROM segments"); n != 2 {
+		t.Errorf("the region of %d segments is withheld, want 2", n)
+	}
+}
+
+// A report stored without its region and later with it counts once, with it, whichever copy came first.
+func TestViewsPreferTheCopyWithARegion(t *testing.T) {
+	t.Parallel()
+	w, conn := migratedFor(t, 5)
+	reports := crowd(rand.New(rand.NewPCG(31, 32)), 8, model.NetworkWiFi, "DE")
+	hidden := slices.Clone(reports)
+	for i := range hidden {
+		hidden[i].Context.Region = model.RegionWithheld
+	}
+	withheld := slices.Repeat([]bool{true}, 4)
+	for _, step := range []func() error{
+		func() error {
+			return w.InsertBlock(t.Context(), warehouse.Block{Reports: hidden[:4], Withheld: withheld})
+		},
+		func() error { return w.Insert(t.Context(), reports) },
+		func() error {
+			return w.InsertBlock(t.Context(), warehouse.Block{Reports: hidden[4:], Withheld: withheld})
+		},
+	} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for query, want := range map[string]uint64{
+		"SELECT sum(reports) FROM cells_daily":                     8,
+		"SELECT sum(reports) FROM cells_daily WHERE region = 'DE'": 8,
+		"SELECT count() FROM call_quality WHERE region = 'DE'":     8,
+		"SELECT count() FROM call_quality":                         8,
+		"SELECT count() FROM segments":                             8,
+		"SELECT sum(calls) FROM calls_daily":                       8,
+		"SELECT max(rated) FROM ratings_daily":                     8,
+		"SELECT toUInt64(sum(calls)) FROM network_quality":         8,
+		"SELECT count() FROM cells_daily WHERE region = 'ZZ'":      0,
+		"SELECT count() FROM segments WHERE propensity > 1":        0,
+		"SELECT count() FROM system.columns WHERE name = 'id' AND table = 'segments' AND database = currentDatabase()": 0,
+	} {
+		if got := scalar[uint64](t, conn, query); got != want {
+			t.Errorf("%s: %d, want %d", query, got, want)
+		}
+	}
+}
