@@ -48,6 +48,13 @@ type Segment struct {
 	Outcome    Outcome
 }
 
+// MaxPolicyVersion and MaxExperiment bound what a Segment says about who decided: a larger range would be wide enough to
+// give each user a policy of their own and recognise them by it.
+const (
+	MaxPolicyVersion = 1<<20 - 1
+	MaxExperiment    = 1<<20 - 1
+)
+
 // MaxSegmentSeconds is the longest stretch one segment may cover.
 const MaxSegmentSeconds = 120
 
@@ -58,6 +65,10 @@ func (s *Segment) Validate() error {
 		return fmt.Errorf("cause %d is off its list", s.Cause)
 	case s.Propensity == 0 || s.Propensity > PropensityScale:
 		return fmt.Errorf("propensity %d is outside 1..%d", s.Propensity, PropensityScale)
+	case s.Policy > MaxPolicyVersion:
+		return fmt.Errorf("policy version %d is above %d", s.Policy, MaxPolicyVersion)
+	case s.Experiment > MaxExperiment:
+		return fmt.Errorf("experiment %d is above %d", s.Experiment, MaxExperiment)
 	case s.Seconds > MaxSegmentSeconds:
 		return fmt.Errorf("segment of %d s is longer than %d", s.Seconds, MaxSegmentSeconds)
 	}

@@ -23,6 +23,8 @@ func TestValidateNamesEveryFault(t *testing.T) {
 		{"format", func(d *policy.Document) { d.Format = 2 }},
 		{"featureSpec", func(d *policy.Document) { d.FeatureSpec++ }},
 		{"version", func(d *policy.Document) { d.Version = 0 }},
+		{"version that reports cannot tell", func(d *policy.Document) { d.Version = 20261123 }},
+		{"experiment that reports cannot tell", func(d *policy.Document) { d.Experiment.Number = 1 << 20 }},
 		{"created", func(d *policy.Document) { d.Created = d.Created.Add(time.Millisecond) }},
 		{"created", func(d *policy.Document) { d.Created = d.Created.In(time.FixedZone("CET", 3600)) }},
 		{"expires", func(d *policy.Document) { d.Expires = d.Created }},

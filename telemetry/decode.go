@@ -121,17 +121,17 @@ func (r *Report) takeRefusals(s *sheet, f field) error {
 
 func takeSituation(f field, v *situation) error {
 	switch f.number {
-	case 1:
+	case fieldSituationNetwork:
 		return number(f, RejectContext, &v.network)
-	case 2:
+	case fieldSituationMetered:
 		return number(f, RejectContext, &v.metered)
-	case 3:
+	case fieldSituationRegion:
 		return number(f, RejectContext, &v.region)
-	case 4:
+	case fieldSituationDevice:
 		return number(f, RejectContext, &v.device)
-	case 5:
+	case fieldSituationTimeOfDay:
 		return number(f, RejectContext, &v.timeOfDay)
-	case 6:
+	case fieldSituationReach:
 		return number(f, RejectContext, &v.reach)
 	}
 	return nil
@@ -139,24 +139,24 @@ func takeSituation(f field, v *situation) error {
 
 func takeAction(f field, v *model.Action) error {
 	switch f.number {
-	case 1:
+	case fieldActionCodec:
 		return number(f, RejectAction, &v.Codec)
-	case 2:
+	case fieldActionBitrateKbps:
 		return number(f, RejectAction, &v.BitrateKbps)
-	case 3:
+	case fieldActionBandwidth:
 		return number(f, RejectAction, &v.Bandwidth)
-	case 4:
+	case fieldActionFrameMillis:
 		return number(f, RejectAction, &v.FrameMillis)
-	case 5:
+	case fieldActionExpectedLoss:
 		return number(f, RejectAction, &v.ExpectedLoss)
-	case 6:
+	case fieldActionREDDepth:
 		return number(f, RejectAction, &v.REDDepth)
-	case 7:
+	case fieldActionDTX:
 		v.DTX = protowire.DecodeBool(f.value)
 		return f.want(protowire.VarintType)
-	case 8:
+	case fieldActionTransport:
 		return number(f, RejectAction, &v.Transport)
-	case 9:
+	case fieldActionSite:
 		return number(f, RejectAction, &v.Site)
 	}
 	return nil
@@ -164,11 +164,11 @@ func takeAction(f field, v *model.Action) error {
 
 func takeDecider(f field, v *decider) error {
 	switch f.number {
-	case 1:
+	case fieldDeciderPolicy:
 		return number(f, RejectSegment, &v.policy)
-	case 2:
+	case fieldDeciderExperiment:
 		return number(f, RejectSegment, &v.experiment)
-	case 3:
+	case fieldDeciderArm:
 		return number(f, RejectSegment, &v.arm)
 	}
 	return nil

@@ -15,8 +15,6 @@ const (
 	MaxPackSize = MaxReportSize + 8
 )
 
-const fieldPackReports protowire.Number = 1
-
 // PackedSize is what an encoded report of n bytes adds to a pack.
 func PackedSize(n int) int { return protowire.SizeTag(fieldPackReports) + protowire.SizeBytes(n) }
 

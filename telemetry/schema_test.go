@@ -89,7 +89,7 @@ func viaSchema(r *telemetry.Report) *reportpb.Report {
 		Schema: uint32(r.Schema), IdHigh: binary.BigEndian.Uint64(r.ID[:8]), IdLow: binary.BigEndian.Uint64(r.ID[8:]),
 		Hour: r.Hour, Origin: reportpb.Origin(r.Origin), Stack: uint32(r.Stack), Stage: reportpb.Stage(r.Stage),
 		Dropped: r.Dropped, Duration: uint32(r.Duration), Rating: uint32(r.Rating), Problems: uint32(r.Problems),
-		Stars: uint32(r.Stars), Problem: uint32(r.Problem),
+		Stars: uint32(r.Stars), Problem: reportpb.ProblemAnswer(r.Problem),
 		LostSegments: r.LostSegments, LostReports: r.LostReports,
 		Situations: []*reportpb.Situation{situation(&r.Context)}, Segments: &reportpb.Segments{},
 	}

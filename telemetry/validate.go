@@ -99,6 +99,10 @@ func checkSegment(s *model.Segment) (RejectReason, error) {
 		return RejectPropensity, fmt.Errorf("propensity %d is outside 1..%d", s.Propensity, model.PropensityScale)
 	case !s.Cause.Valid():
 		return RejectSegment, fmt.Errorf("cause %d is off its list", s.Cause)
+	case s.Policy > model.MaxPolicyVersion:
+		return RejectSegment, fmt.Errorf("policy version %d is above %d", s.Policy, model.MaxPolicyVersion)
+	case s.Experiment > model.MaxExperiment:
+		return RejectSegment, fmt.Errorf("experiment %d is above %d", s.Experiment, model.MaxExperiment)
 	case s.Seconds > model.MaxSegmentSeconds:
 		return RejectSegment, fmt.Errorf("%d s is longer than %d", s.Seconds, model.MaxSegmentSeconds)
 	}

@@ -4,59 +4,7 @@ import (
 	"slices"
 	"sync"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"github.com/attune-calls/attune/model"
-)
-
-// The field numbers of schema/report.proto. A test holds them to the generated code.
-const (
-	fieldSchema       protowire.Number = 1
-	fieldIDHigh       protowire.Number = 2
-	fieldIDLow        protowire.Number = 3
-	fieldHour         protowire.Number = 4
-	fieldOrigin       protowire.Number = 5
-	fieldStack        protowire.Number = 6
-	fieldStage        protowire.Number = 7
-	fieldDropped      protowire.Number = 8
-	fieldDuration     protowire.Number = 9
-	fieldRating       protowire.Number = 10 // version 1 only
-	fieldProblems     protowire.Number = 11 // version 1 only
-	fieldRefusals     protowire.Number = 12
-	fieldSituations   protowire.Number = 13
-	fieldActions      protowire.Number = 14
-	fieldDeciders     protowire.Number = 15
-	fieldSegments     protowire.Number = 16
-	fieldLostSegments protowire.Number = 17
-	fieldLostReports  protowire.Number = 18
-	fieldStars        protowire.Number = 19
-	fieldProblem      protowire.Number = 20
-)
-
-// The columns of the message Segments, by field number.
-const (
-	columnPropensity = 1 + iota
-	columnCause
-	columnExplored
-	columnSituation
-	columnDecider
-	columnAction
-	columnPrevious
-	columnSeconds
-	columnContextRoundTripTime
-	columnContextJitter
-	columnContextLoss
-	columnContextBurst
-	columnContextBandwidth
-	columnMOS
-	columnLossBefore
-	columnLossAfter
-	columnConcealed
-	columnRoundTripTime
-	columnJitterBufferDelay
-	columnRate
-
-	columnEnd // one past the last
 )
 
 // Bounds of the tables. Every segment may bring one situation, one decider and two actions.
