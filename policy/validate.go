@@ -32,6 +32,9 @@ func (d *Document) Validate() error {
 	if d.Version == 0 {
 		v.report("version", "0 is the compiled-in default; published ones start at 1")
 	}
+	if d.Version > model.MaxPolicyVersion {
+		v.report("version", "%d is above %d, the largest that reports can tell; count from 1", d.Version, model.MaxPolicyVersion)
+	}
 	v.time("created", d.Created)
 	v.time("expires", d.Expires)
 	if !d.Expires.After(d.Created) {
@@ -121,6 +124,8 @@ func (v *validator) arms(d *Document) {
 		v.report("arms", "%d arms without an experiment; set experiment.number", len(d.Arms))
 	}
 	switch {
+	case d.Experiment.Number > model.MaxExperiment:
+		v.report("experiment.number", "%d is above %d, the largest that reports can tell", d.Experiment.Number, model.MaxExperiment)
 	case d.Experiment.Number == 0 && d.Experiment.Salt != "":
 		v.report("experiment.salt", "set without an experiment; set experiment.number")
 	case d.Experiment.Number != 0 && !saltPattern.MatchString(d.Experiment.Salt):

@@ -54,6 +54,8 @@ func TestEveryRefusalHasItsReason(t *testing.T) {
 		{"propensity 0", func(r *report) { r.Segments[1].Propensity = 0 }, telemetry.RejectPropensity},
 		{"propensity above 1", func(r *report) { r.Segments[2].Propensity = model.PropensityScale + 1 }, telemetry.RejectPropensity},
 		{"cause", func(r *report) { r.Segments[0].Cause = 17 }, telemetry.RejectSegment},
+		{"policy version", func(r *report) { r.Segments[0].Policy = model.MaxPolicyVersion + 1 }, telemetry.RejectSegment},
+		{"experiment", func(r *report) { r.Segments[0].Experiment = model.MaxExperiment + 1 }, telemetry.RejectSegment},
 		{"length", func(r *report) { r.Segments[0].Seconds = 121 }, telemetry.RejectSegment},
 		{"segment context", func(r *report) { r.Segments[0].Context.Jitter = 100 }, telemetry.RejectContext},
 		{"previous action", func(r *report) { r.Segments[1].Context.Previous = model.Action{Codec: 1} }, telemetry.RejectContext},

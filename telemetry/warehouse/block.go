@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/column"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
@@ -59,8 +61,26 @@ func (b *blockWriter) appendArrays(rows int, ends, elements []byte) {
 	b.next++
 }
 
-// appendRegionStates writes the column region_state.
-func (b *blockWriter) appendRegionStates(block *Block) {
+// appendID writes the column id.
+func (b *blockWriter) appendID(block *Block) {
+	appendColumn(b, block.Reports, func(r *telemetry.Report) uuid.UUID { return uuid.UUID(r.ID) })
+}
+
+// appendDay writes the column day.
+func (b *blockWriter) appendDay(block *Block) { b.appendHour(block) }
+
+// appendHour writes the column hour.
+func (b *blockWriter) appendHour(block *Block) {
+	appendColumn(b, block.Reports, func(r *telemetry.Report) time.Time { return hourTime(r.Hour) })
+}
+
+// appendRegion writes the column region.
+func (b *blockWriter) appendRegion(block *Block) {
+	appendColumn(b, block.Reports, func(r *telemetry.Report) string { return r.Context.Region.String() })
+}
+
+// appendRegionState writes the column region_state.
+func (b *blockWriter) appendRegionState(block *Block) {
 	if b.err != nil {
 		return
 	}
@@ -73,7 +93,8 @@ func (b *blockWriter) appendRegionStates(block *Block) {
 }
 
 // appendRefusals writes the column refusals.
-func (b *blockWriter) appendRefusals(reports []telemetry.Report) {
+func (b *blockWriter) appendRefusals(block *Block) {
+	reports := block.Reports
 	ends := make([]byte, 0, 8*len(reports))
 	elements := make([]byte, 0, telemetry.RefusalReasons*len(reports))
 	for i := range reports {

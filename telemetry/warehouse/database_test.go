@@ -135,7 +135,7 @@ func randomSegment(rng *rand.Rand) model.Segment {
 	return model.Segment{
 		Cause: draw[model.Cause](rng, model.CauseCount), Context: c, Action: randomAction(rng),
 		Propensity: 1 + rng.Uint32N(model.PropensityScale), Explored: rng.IntN(2) == 0,
-		Policy: rng.Uint32(), Experiment: rng.Uint32(), Arm: uint8(rng.Uint32()), Seconds: uint8(rng.IntN(model.MaxSegmentSeconds + 1)),
+		Policy: rng.Uint32N(model.MaxPolicyVersion), Experiment: rng.Uint32N(model.MaxExperiment), Arm: uint8(rng.Uint32()), Seconds: uint8(rng.IntN(model.MaxSegmentSeconds + 1)),
 		Outcome: model.Outcome{
 			MOS: drawBucket(rng, model.ScaleMOS), LossBefore: drawBucket(rng, model.ScaleOutcomeLoss),
 			LossAfter: drawBucket(rng, model.ScaleOutcomeLoss), Concealed: drawBucket(rng, model.ScaleOutcomeLoss),

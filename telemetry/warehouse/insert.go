@@ -8,7 +8,6 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"github.com/google/uuid"
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
@@ -130,31 +129,11 @@ func (w *Warehouse) insert(ctx context.Context, query, token string, fill func(d
 	return batch.Send()
 }
 
-// appendReports fills the columns one after the other, in the order of callColumns.
+// appendReports fills the columns in the order of insertColumns.
 func appendReports(batch driver.Batch, block Block) error {
-	b, reports := newBlockWriter(batch), block.Reports
-	appendColumn(b, reports, func(r *telemetry.Report) uuid.UUID { return uuid.UUID(r.ID) })
-	appendColumn(b, reports, func(r *telemetry.Report) time.Time { return hourTime(r.Hour) })
-	appendColumn(b, reports, func(r *telemetry.Report) time.Time { return hourTime(r.Hour) })
-	appendColumn(b, reports, func(r *telemetry.Report) uint16 { return r.Schema })
-	appendColumn(b, reports, func(r *telemetry.Report) uint8 { return r.Stack })
-	appendColumn(b, reports, func(r *telemetry.Report) int8 { return int8(r.Origin) })
-	appendColumn(b, reports, func(r *telemetry.Report) int8 { return int8(r.Context.Network) })
-	appendColumn(b, reports, func(r *telemetry.Report) int8 { return int8(r.Context.Metered) })
-	appendColumn(b, reports, func(r *telemetry.Report) string { return r.Context.Region.String() })
-	b.appendRegionStates(&block)
-	appendColumn(b, reports, func(r *telemetry.Report) int8 { return int8(r.Context.Device) })
-	appendColumn(b, reports, func(r *telemetry.Report) int8 { return int8(r.Context.TimeOfDay) })
-	appendColumn(b, reports, func(r *telemetry.Report) int8 { return int8(r.Context.Reach) })
-	appendColumn(b, reports, func(r *telemetry.Report) int8 { return int8(r.Stage) })
-	appendColumn(b, reports, func(r *telemetry.Report) uint8 { return oneIf(r.Dropped) })
-	appendColumn(b, reports, func(r *telemetry.Report) uint8 { return uint8(r.Duration) })
-	appendColumn(b, reports, func(r *telemetry.Report) uint8 { return r.Stars })
-	appendColumn(b, reports, func(r *telemetry.Report) uint8 { return r.Problem })
-	b.appendRefusals(reports)
-	appendColumn(b, reports, func(r *telemetry.Report) uint32 { return r.LostSegments })
-	appendColumn(b, reports, func(r *telemetry.Report) uint32 { return r.LostReports })
-	b.appendSegments(reports)
+	b := newBlockWriter(batch)
+	b.appendCalls(&block)
+	b.appendSegments(block.Reports)
 	return b.err
 }
 

@@ -19,33 +19,6 @@ const (
 	regionShown    = 2
 )
 
-// callColumns are the columns of calls that come before the segments.
-func callColumns() [][2]string {
-	return [][2]string{
-		{"id", "UUID"}, // random, for this report only: a report delivered twice counts once
-		{"day", "Date"},
-		{"hour", "DateTime('UTC')"}, // in which the call began
-		{"schema", "UInt16"},
-		{"stack", "UInt8"},
-		{"origin", enum8(originNames)},
-		{"network", enum8(networkNames)}, // where the call began, like the next six
-		{"metered", enum8(meteredNames)},
-		{"region", "FixedString(2)"},
-		{"region_state", "UInt8"}, // one of the region states
-		{"device", enum8(deviceNames)},
-		{"time_of_day", enum8(timeOfDayNames)},
-		{"reach", enum8(reachNames)},
-		{"stage", enum8(stageNames)},
-		{"dropped", "UInt8"},
-		{"duration", "UInt8"}, // bucket of telemetry.ScaleDuration
-		{"stars", "UInt8"},    // randomized, as is the next
-		{"problem", "UInt8"},
-		{"refusals", "Array(UInt8)"},
-		{"lost_segments", "UInt32"},
-		{"lost_reports", "UInt32"},
-	}
-}
-
 // callsTable makes the table of reports. The sorting key begins with the day, so that reading a stretch of time reads
 // little, and ends with the id, by which ReplacingMergeTree drops copies: of copies the one with the greatest
 // region_state stays, the last one of equals. Partitions are weeks: retention drops a partition at once, and a batch of

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/attune-calls/attune/model"
-	"github.com/attune-calls/attune/telemetry"
 )
 
 // segmentColumn is one column of the nested segments: its name and type in the table, where it is in a model.Segment,
@@ -59,91 +58,6 @@ func (c *segmentColumn) readable(stored string) string {
 	default:
 		return stored
 	}
-}
-
-// segmentColumns lists the columns in table order. A change here changes the table: add a migration.
-var segmentColumns = []segmentColumn{
-	{name: "cause", names: causeNames, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Cause) }},
-
-	// The context the decision saw.
-	{name: "network", names: networkNames, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Context.Network) }},
-	{name: "metered", names: meteredNames, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Context.Metered) }},
-	{name: "region", names: model.Regions(), u16: func(s *model.Segment) *uint16 { return (*uint16)(&s.Context.Region) }},
-	{name: "device", names: deviceNames, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Context.Device) }},
-	{name: "time_of_day", names: timeOfDayNames, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Context.TimeOfDay) }},
-	{name: "reach", names: reachNames, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Context.Reach) }},
-	{name: "seen_round_trip_ms", scale: model.ScaleRoundTripTime, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Context.RoundTripTime) }},
-	{name: "seen_jitter_ms", scale: model.ScaleJitter, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Context.Jitter) }},
-	{name: "seen_loss", scale: model.ScaleLoss, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Context.Loss) }},
-	{name: "seen_burst_ratio", scale: model.ScaleBurst, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Context.Burst) }},
-	{name: "seen_bandwidth_kbps", scale: model.ScaleBandwidth, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Context.Bandwidth) }},
-
-	// The action in force before; all zero at call start.
-	{name: "previous_codec", names: codecNames, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Context.Previous.Codec) }},
-	{name: "previous_bitrate_kbps", u8: func(s *model.Segment) *uint8 { return &s.Context.Previous.BitrateKbps }},
-	{name: "previous_audio_bandwidth", names: audioBandwidthNames, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Context.Previous.Bandwidth) }},
-	{name: "previous_frame_ms", u8: func(s *model.Segment) *uint8 { return &s.Context.Previous.FrameMillis }},
-	{name: "previous_expected_loss", u8: func(s *model.Segment) *uint8 { return &s.Context.Previous.ExpectedLoss }},
-	{name: "previous_red_depth", u8: func(s *model.Segment) *uint8 { return &s.Context.Previous.REDDepth }},
-	{name: "previous_dtx", flag: func(s *model.Segment) *bool { return &s.Context.Previous.DTX }},
-	{name: "previous_transport", names: transportNames, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Context.Previous.Transport) }},
-	{name: "previous_site", u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Context.Previous.Site) }},
-
-	// The action chosen.
-	{name: "codec", names: codecNames, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Action.Codec) }},
-	{name: "bitrate_kbps", u8: func(s *model.Segment) *uint8 { return &s.Action.BitrateKbps }},
-	{name: "audio_bandwidth", names: audioBandwidthNames, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Action.Bandwidth) }},
-	{name: "frame_ms", u8: func(s *model.Segment) *uint8 { return &s.Action.FrameMillis }},
-	{name: "expected_loss", u8: func(s *model.Segment) *uint8 { return &s.Action.ExpectedLoss }},
-	{name: "red_depth", u8: func(s *model.Segment) *uint8 { return &s.Action.REDDepth }},
-	{name: "dtx", flag: func(s *model.Segment) *bool { return &s.Action.DTX }},
-	{name: "transport", names: transportNames, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Action.Transport) }},
-	{name: "site", u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Action.Site) }},
-
-	// How it was chosen. The propensity is exact: millionths, as the client drew it.
-	{name: "propensity_millionths", u32: func(s *model.Segment) *uint32 { return &s.Propensity }},
-	{name: "explored", flag: func(s *model.Segment) *bool { return &s.Explored }},
-	{name: "policy", u32: func(s *model.Segment) *uint32 { return &s.Policy }},
-	{name: "experiment", u32: func(s *model.Segment) *uint32 { return &s.Experiment }},
-	{name: "arm", u8: func(s *model.Segment) *uint8 { return &s.Arm }},
-	{name: "seconds", u8: func(s *model.Segment) *uint8 { return &s.Seconds }},
-
-	// What came of it.
-	{name: "mos", scale: model.ScaleMOS, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Outcome.MOS) }},
-	{name: "loss_before", scale: model.ScaleOutcomeLoss, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Outcome.LossBefore) }},
-	{name: "loss_after", scale: model.ScaleOutcomeLoss, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Outcome.LossAfter) }},
-	{name: "concealed", scale: model.ScaleOutcomeLoss, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Outcome.Concealed) }},
-	{name: "round_trip_ms", scale: model.ScaleDelay, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Outcome.RoundTripTime) }},
-	{name: "jitter_buffer_ms", scale: model.ScaleDelay, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Outcome.JitterBufferDelay) }},
-	{name: "kbps", scale: model.ScaleRate, u8: func(s *model.Segment) *uint8 { return (*uint8)(&s.Outcome.Rate) }},
-}
-
-// The names of the enumerations, in the order of their values.
-var (
-	originNames         = names[telemetry.Origin](telemetry.OriginCount)
-	causeNames          = names[model.Cause](model.CauseCount)
-	networkNames        = names[model.NetworkType](model.NetworkTypeCount)
-	meteredNames        = names[model.Metered](model.MeteredCount)
-	deviceNames         = names[model.DeviceClass](model.DeviceClassCount)
-	timeOfDayNames      = names[model.TimeOfDay](model.TimeOfDayCount)
-	reachNames          = names[model.Reach](model.ReachCount)
-	stageNames          = names[model.Stage](model.StageCount)
-	codecNames          = names[model.Codec](model.CodecCount)
-	audioBandwidthNames = names[model.AudioBandwidth](model.AudioBandwidthCount)
-	transportNames      = names[model.Transport](model.TransportCount)
-)
-
-// names lists the names of an enumeration's first n values.
-func names[E interface {
-	~uint8
-	fmt.Stringer
-}](n int,
-) []string {
-	list := make([]string, n)
-	for i := range list {
-		list[i] = E(i).String()
-	}
-	return list
 }
 
 // nameOf is SQL for the name of the value an expression stands for.

@@ -17,6 +17,8 @@ func (r *Registry) Generate() (map[string][]byte, error) {
 	for file, source := range map[string][]byte{
 		"telemetry/fields_gen.go": r.fieldsSource(),
 		"telemetry/report_gen.go": r.reportSource(),
+
+		"telemetry/warehouse/columns_gen.go": r.columnsSource(),
 	} {
 		formatted, err := format.Source(source)
 		if err != nil {

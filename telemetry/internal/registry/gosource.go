@@ -36,17 +36,9 @@ func (r *Registry) fieldsSource() []byte {
 	s.line("\t}\n\treturn nil\n}\n")
 	for i := range r.Lists {
 		l := &r.Lists[i]
-		s.line("var list%s = []string{", l.Name)
-		row := "\t"
-		for _, m := range l.Members {
-			item := fmt.Sprintf("%q, ", m.Name)
-			if len(row)+len(item) > commentWidth {
-				s.line("%s", row)
-				row = "\t"
-			}
-			row += item
-		}
-		s.line("%s\n}\n", row)
+		s.WriteString("var ")
+		s.names("list"+l.Name, l)
+		s.line("")
 	}
 	s.line("// fieldTable is the registry, field by field.\nvar fieldTable = [...]Field{")
 	for i := range r.Messages {
