@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -58,19 +59,21 @@ func (f *faults) add(_ *nats.Conn, _ *nats.Subscription, err error) {
 
 // take waits for one, which comes in its own time.
 func (f *faults) take() []error {
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		f.mu.Lock()
-		n := len(f.seen)
-		f.mu.Unlock()
-		if n > 0 {
-			break
-		}
+	for deadline := time.Now().Add(5 * time.Second); len(f.now()) == 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	taken := f.seen
 	f.seen = nil
 	return taken
+}
+
+// now is what there is.
+func (f *faults) now() []error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.seen)
 }
 
 func (d *deployment) client(refused *faults) (*nats.Conn, jetstream.JetStream) {
