@@ -183,3 +183,12 @@ func checkCountry(code string) error {
 	}
 	return nil
 }
+
+// next is the day after a valid day.
+func (d Day) next() Day {
+	t, err := time.Parse(time.DateOnly, string(d))
+	if err != nil {
+		return ""
+	}
+	return DayOf(t.AddDate(0, 0, 1))
+}

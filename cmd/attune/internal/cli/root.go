@@ -109,7 +109,7 @@ func newRoot(std streams) *cobra.Command {
 		newDemo(s), newUp(s), newVersion(s),
 		newCall(s),
 		newIngest(s), newImport(s), newTrain(s), newEvaluate(s),
-		newKeys(s), newPublish(s), newRollout(s),
+		newKeys(s), newPublish(s), newRollout(s), newTransparency(s),
 	}
 	root.AddCommand(verbs...)
 	strictArgs(root)

@@ -52,6 +52,8 @@ const (
 	NeedPolicies // NATS, for policies only: a publisher has no business with reports
 	// Patient waits for external servers that do not answer, as services do; without it that is an error.
 	Patient
+	// AsItIs leaves the tables as they are, of whatever version: for verbs that look and change nothing.
+	AsItIs
 )
 
 // natsName is the directory of the embedded NATS, inside the data directory.
@@ -70,7 +72,7 @@ func Open(ctx context.Context, c config.Config, need Need, port int, log *slog.L
 		}
 	}
 	if need&NeedWarehouse != 0 {
-		if err := b.openWarehouse(ctx, c, need&Patient != 0, log); err != nil {
+		if err := b.openWarehouse(ctx, c, need, log); err != nil {
 			return nil, errors.Join(err, b.Close())
 		}
 	}
@@ -120,7 +122,7 @@ func withoutCredentials(servers string) string {
 	return strings.Join(urls, ",")
 }
 
-func (b *Backends) openWarehouse(ctx context.Context, c config.Config, patient bool, log *slog.Logger) error {
+func (b *Backends) openWarehouse(ctx context.Context, c config.Config, need Need, log *slog.Logger) error {
 	b.DSN = c.ClickHouse
 	if c.ClickHouse == "" {
 		managed, err := warehouse.StartManaged(ctx, warehouse.ManagedConfig{Dir: filepath.Join(c.Data, "clickhouse"), Log: log})
@@ -131,7 +133,7 @@ func (b *Backends) openWarehouse(ctx context.Context, c config.Config, patient b
 		b.DSN = managed.DSN()
 	}
 	var err error
-	if patient {
+	if need&Patient != 0 {
 		b.Warehouse, err = warehouse.OpenWhenReady(ctx, b.DSN, log)
 	} else {
 		b.Warehouse, err = warehouse.Open(ctx, b.DSN)
@@ -140,5 +142,8 @@ func (b *Backends) openWarehouse(ctx context.Context, c config.Config, patient b
 		return err
 	}
 	b.cleanups = append(b.cleanups, b.Warehouse.Close)
+	if need&AsItIs != 0 {
+		return nil
+	}
 	return b.Warehouse.Migrate(ctx)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/attune-calls/attune/policy"
 	"github.com/attune-calls/attune/policy/delivery"
+	"github.com/attune-calls/attune/telemetry/transparency"
 )
 
 // Repository is a directory of published policies, to read. Any web server can serve it to clients.
@@ -149,10 +150,17 @@ type Releases struct {
 	stores []delivery.Store
 }
 
-// EnsureKeys makes a whole set of signing keys in a directory that has none.
+// EnsureKeys makes a whole set of signing keys in a directory that has none. The key of the log of requests, which may be
+// made first, is not one of them.
 func EnsureKeys(dir string) error {
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return err
+	files, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("signing keys: %w", err)
+	}
+	for _, file := range files {
+		if name := file.Name(); name != transparency.PrivateKeyFile && name != transparency.PublicKeyFile {
+			return nil
+		}
 	}
 	if _, err := delivery.GenerateKeys(dir); err != nil {
 		return fmt.Errorf("signing keys: %w", err)
