@@ -103,7 +103,7 @@ func (s *settings) importFiles(ctx context.Context, o importOptions, cfg getstat
 		if cfg.Key, err = importKey(s.config.Data); err != nil {
 			return err
 		}
-		backends, err := loop.Open(ctx, s.config, loop.NeedNATS, 0, s.log)
+		backends, err := loop.Open(ctx, s.config, loop.NeedConnection, 0, s.log)
 		if err != nil {
 			return err
 		}

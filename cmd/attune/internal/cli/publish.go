@@ -66,7 +66,7 @@ func (s *settings) releases(ctx context.Context, mirror string) (*loop.Releases,
 	var stores []delivery.Store
 	done := func() {}
 	if s.config.NATS != "" {
-		backends, err := loop.Open(ctx, s.config, loop.NeedPolicies, 0, s.log)
+		backends, err := loop.Open(ctx, s.config, loop.NeedConnection, 0, s.log)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -49,7 +49,7 @@ type Need int
 const (
 	NeedNATS Need = 1 << iota // with the stream of reports
 	NeedWarehouse
-	NeedPolicies // NATS, for policies only: a publisher has no business with reports
+	NeedConnection // to NATS, without setting up the stream: who sends or publishes has no right to
 	// Patient waits for external servers that do not answer, as services do; without it that is an error.
 	Patient
 	// AsItIs leaves the tables as they are, of whatever version: for verbs that look and change nothing.
@@ -66,7 +66,7 @@ const connectTimeout = 10 * time.Second
 // NATS listens on loopback; 0 takes a free one.
 func Open(ctx context.Context, c config.Config, need Need, port int, log *slog.Logger) (*Backends, error) {
 	b := &Backends{}
-	if need&(NeedNATS|NeedPolicies) != 0 {
+	if need&(NeedNATS|NeedConnection) != 0 {
 		if err := b.openNATS(ctx, c, need, port, log); err != nil {
 			return nil, errors.Join(err, b.Close())
 		}
