@@ -126,3 +126,15 @@ func (w *Warehouse) LockMigration(ctx context.Context) (check func() error, rele
 
 // ErrLockLost is what a migration ends with that was taken for dead.
 var ErrLockLost = errLockLost
+
+// OnConn is a warehouse on a connection of the test's own, to a server of the given version.
+func OnConn(conn driver.Conn, database string, major, minor uint64) *Warehouse {
+	w := &Warehouse{conn: conn, database: database, where: "database " + database, lockBeat: lockBeat, lockStale: lockStale}
+	w.version.Version.Major, w.version.Version.Minor = major, minor
+	return w
+}
+
+// InsertSettings are the settings an insert has on a server of a version.
+func InsertSettings(major, minor uint64, token string) map[string]any {
+	return featuresOf(major, minor).insertSettings(token)
+}

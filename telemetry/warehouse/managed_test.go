@@ -45,6 +45,7 @@ func runWithServer(m *testing.M) int {
 	}
 	defer func() { _ = server.Close() }()
 	sharedDSN = server.DSN()
+	defer closeEngine()
 	return m.Run()
 }
 

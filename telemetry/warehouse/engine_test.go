@@ -1,0 +1,182 @@
+package warehouse_test
+
+import (
+	"bufio"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/attune-calls/attune/telemetry/warehouse"
+)
+
+// engineVersion is what the tests run on besides the server: a current ClickHouse, as a library inside a small program.
+// testdata/engine/package-lock.json names the very version.
+const engineMajor, engineMinor = 26, 7
+
+const installEngine = "install it with: npm ci --prefix telemetry/warehouse/testdata/engine --no-audit --no-fund"
+
+// engine is one process with one session; it answers one statement at a time.
+type engine struct {
+	mu    sync.Mutex
+	in    io.WriteCloser
+	out   *bufio.Reader
+	cmd   *exec.Cmd
+	used  string // database the session is in
+	dir   string
+	fault error // it does not answer any more
+}
+
+var (
+	sharedEngine     *engine
+	sharedEngineOnce sync.Once
+	sharedEngineErr  error
+)
+
+// currentEngine is the engine that all tests share. Without it a test is skipped, and fails where CI is set.
+func currentEngine(t testing.TB) *engine {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join("testdata", "engine", "node_modules", "chdb", "package.json")); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("the current engine is missing; %s", installEngine)
+		}
+		t.Skipf("the current engine is missing; %s", installEngine)
+	}
+	sharedEngineOnce.Do(func() { sharedEngine, sharedEngineErr = startEngine() })
+	if sharedEngineErr != nil {
+		t.Fatalf("%v; %s", sharedEngineErr, installEngine)
+	}
+	return sharedEngine
+}
+
+func startEngine() (*engine, error) {
+	dir, err := os.MkdirTemp("", "engine")
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{dir: dir, cmd: exec.Command("node", filepath.Join("testdata", "engine", "engine.mjs"), filepath.Join(dir, "data"))}
+	e.cmd.Stderr = os.Stderr
+	if e.in, err = e.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := e.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	e.out = bufio.NewReaderSize(out, 1<<20)
+	if err := e.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the current engine: %w", err)
+	}
+	return e, nil
+}
+
+// closeEngine ends the shared engine, if a test has started it.
+func closeEngine() {
+	if sharedEngine == nil {
+		return
+	}
+	_ = sharedEngine.in.Close() // it ends with its input
+	_ = sharedEngine.cmd.Wait()
+	_ = os.RemoveAll(sharedEngine.dir)
+}
+
+var engineFault = regexp.MustCompile(`Code: (\d+)\.`)
+
+// run executes a statement in a database and returns the result in the format Native.
+func (e *engine) run(database, sql string) ([]byte, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.fault != nil {
+		return nil, e.fault
+	}
+	if e.used != database {
+		if _, err := e.ask("USE " + database); err != nil {
+			return nil, err
+		}
+		e.used = database
+	}
+	return e.ask(sql)
+}
+
+func (e *engine) ask(sql string) ([]byte, error) {
+	question, err := json.Marshal(map[string]string{"sql": sql})
+	if err != nil {
+		return nil, err
+	}
+	var line []byte
+	if _, err = e.in.Write(append(question, '\n')); err == nil {
+		line, err = e.out.ReadBytes('\n')
+	}
+	if err != nil {
+		e.fault = fmt.Errorf("the current engine does not answer to %.100q: %w", sql, err)
+		return nil, e.fault
+	}
+	var answer struct{ Native, Error string }
+	if err := json.Unmarshal(line, &answer); err != nil {
+		return nil, err
+	}
+	if answer.Error != "" {
+		exception := &clickhouse.Exception{Message: answer.Error}
+		if m := engineFault.FindStringSubmatch(answer.Error); m != nil {
+			code, _ := strconv.ParseInt(m[1], 10, 32)
+			exception.Code = int32(code)
+		}
+		return nil, exception
+	}
+	return base64.StdEncoding.DecodeString(answer.Native)
+}
+
+// onEngine is a warehouse in an empty database of the current engine.
+func onEngine(t testing.TB) (*warehouse.Warehouse, driver.Conn) {
+	t.Helper()
+	e := currentEngine(t)
+	name := fmt.Sprintf("test%d", databases.Add(1))
+	if _, err := e.run("default", "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := e.run("default", "DROP DATABASE "+name); err != nil {
+			t.Error(err)
+		}
+	})
+	conn := &engineConn{engine: e, database: name, dir: t.TempDir()}
+	return warehouse.OnConn(conn, name, engineMajor, engineMinor), conn
+}
+
+// onBoth runs a test on the server and on the current engine, each time in an empty database.
+func onBoth(t *testing.T, test func(t *testing.T, w *warehouse.Warehouse, conn driver.Conn)) {
+	t.Run("server", func(t *testing.T) {
+		t.Parallel()
+		dsn := newDatabase(t)
+		test(t, open(t, dsn), raw(t, dsn))
+	})
+	t.Run("current", func(t *testing.T) {
+		t.Parallel()
+		w, conn := onEngine(t)
+		test(t, w, conn)
+	})
+}
+
+func TestEngineIsCurrent(t *testing.T) {
+	t.Parallel()
+	_, conn := onEngine(t)
+	version := scalar[string](t, conn, "SELECT version()")
+	if !strings.HasPrefix(version, fmt.Sprintf("%d.%d.", engineMajor, engineMinor)) {
+		t.Errorf("the engine is %s, want %d.%d", version, engineMajor, engineMinor)
+	}
+	err := conn.Exec(t.Context(), "SELECT * FROM nowhere")
+	if !strings.Contains(fmt.Sprint(err), "nowhere") {
+		t.Errorf("got %v", err)
+	}
+}
