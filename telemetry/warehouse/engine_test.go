@@ -137,8 +137,21 @@ func (e *engine) ask(sql string) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(answer.Native)
 }
 
-// onEngine is a warehouse in an empty database of the current engine.
-func onEngine(t testing.TB) (*warehouse.Warehouse, driver.Conn) {
+// database is an empty database of a server: what opens it, and a plain connection to it.
+type database struct {
+	open func() *warehouse.Warehouse
+	conn driver.Conn
+}
+
+// onServer is a database on the shared server.
+func onServer(t testing.TB) database {
+	t.Helper()
+	dsn := newDatabase(t)
+	return database{func() *warehouse.Warehouse { return open(t, dsn) }, raw(t, dsn)}
+}
+
+// onEngine is a database of the current engine.
+func onEngine(t testing.TB) database {
 	t.Helper()
 	e := currentEngine(t)
 	name := fmt.Sprintf("test%d", databases.Add(1))
@@ -150,27 +163,29 @@ func onEngine(t testing.TB) (*warehouse.Warehouse, driver.Conn) {
 			t.Error(err)
 		}
 	})
-	conn := &engineConn{engine: e, database: name, dir: t.TempDir()}
-	return warehouse.OnConn(conn, name, engineMajor, engineMinor), conn
+	dir := t.TempDir()
+	connect := func() *engineConn { return &engineConn{engine: e, database: name, dir: dir} }
+	return database{func() *warehouse.Warehouse {
+		return warehouse.OnConn(connect(), name, engineMajor, engineMinor)
+	}, connect()}
 }
 
-// onBoth runs a test on the server and on the current engine, each time in an empty database.
-func onBoth(t *testing.T, test func(t *testing.T, w *warehouse.Warehouse, conn driver.Conn)) {
+// onBoth runs a test on the server and on the current engine.
+func onBoth(t *testing.T, test func(t *testing.T, empty func(testing.TB) database)) {
+	t.Helper()
 	t.Run("server", func(t *testing.T) {
 		t.Parallel()
-		dsn := newDatabase(t)
-		test(t, open(t, dsn), raw(t, dsn))
+		test(t, onServer)
 	})
 	t.Run("current", func(t *testing.T) {
 		t.Parallel()
-		w, conn := onEngine(t)
-		test(t, w, conn)
+		test(t, onEngine)
 	})
 }
 
 func TestEngineIsCurrent(t *testing.T) {
 	t.Parallel()
-	_, conn := onEngine(t)
+	conn := onEngine(t).conn
 	version := scalar[string](t, conn, "SELECT version()")
 	if !strings.HasPrefix(version, fmt.Sprintf("%d.%d.", engineMajor, engineMinor)) {
 		t.Errorf("the engine is %s, want %d.%d", version, engineMajor, engineMinor)

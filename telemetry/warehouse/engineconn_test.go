@@ -27,7 +27,6 @@ type engineConn struct {
 	engine      *engine
 	database    string
 	dir         string // for the blocks of inserts
-	blocks      atomic.Int64
 	settings    string // of the next inserts, as SQL
 }
 
@@ -97,6 +96,8 @@ func (c *engineConn) PrepareBatch(ctx context.Context, query string, _ ...driver
 	return b, nil
 }
 
+var engineBlocks atomic.Int64
+
 type engineBatch struct {
 	driver.Batch
 	conn    *engineConn
@@ -127,7 +128,7 @@ func (b *engineBatch) Send() error {
 		out.PutString(string(c.Type()))
 		c.Encode(&out)
 	}
-	path := filepath.Join(b.conn.dir, fmt.Sprintf("%d.native", b.conn.blocks.Add(1)))
+	path := filepath.Join(b.conn.dir, fmt.Sprintf("%d.native", engineBlocks.Add(1)))
 	if err := os.WriteFile(path, out.Buf, 0o600); err != nil {
 		return err
 	}

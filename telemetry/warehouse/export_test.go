@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,52 +59,67 @@ func SmallQueries(n uint64, m int) (restore func()) {
 // LockTimes sets how often the owner of a migration shows that it lives, and when it counts as dead.
 func (w *Warehouse) LockTimes(beat, stale time.Duration) { w.lockBeat, w.lockStale = beat, stale }
 
-// DieAfter makes everything fail after n more statements, as if the process were killed: the last of them is executed
-// but its answer never comes. With partly it copies only some rows, when it copies any. The function tells whether that
-// has happened, and whether the last statement was one that copies.
-func (w *Warehouse) DieAfter(n int, partly bool) func() (died, copying bool) {
-	c := &dyingConn{Conn: w.conn, partly: partly}
-	c.left.Store(int64(n))
+// DieAfter makes everything fail after n more statements, as if the process were killed: the last of them is executed,
+// but its answer never comes.
+func (w *Warehouse) DieAfter(n int) (died func() bool) {
+	c := &dyingConn{Conn: w.conn}
 	w.conn = c
-	return func() (died, copying bool) { return c.left.Load() <= 0, c.copying.Load() }
+	c.counts = func(string) bool { n--; return n == 0 }
+	return c.dead.Load
+}
+
+// DieAfterNew is DieAfter for the first statement that is not in done, and adds it. Those of the lock do not count. With
+// partly, a statement that copies rows copies only some.
+func (w *Warehouse) DieAfterNew(done map[string]bool, partly bool) (died func() bool) {
+	c := &dyingConn{Conn: w.conn, partly: partly}
+	w.conn = c
+	c.counts = func(query string) bool {
+		if done[query] || strings.Contains(query, lockPrefix) {
+			return false
+		}
+		done[query] = true
+		return true
+	}
+	return c.dead.Load
 }
 
 var errKilled = errors.New("killed")
 
 type dyingConn struct {
 	driver.Conn
-	left    atomic.Int64
-	copying atomic.Bool
-	partly  bool
+	mu     sync.Mutex
+	counts func(query string) bool // the last one
+	dead   atomic.Bool
+	partly bool
 }
 
 func (c *dyingConn) Exec(ctx context.Context, query string, args ...any) error {
-	left := c.left.Add(-1)
-	if left < 0 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead.Load() {
 		return errKilled
 	}
-	if left == 0 && strings.HasPrefix(query, "INSERT INTO") && strings.Contains(query, "_version_1 FINAL") {
-		c.copying.Store(true)
-		if c.partly {
-			query += " LIMIT 3"
-		}
+	last := c.counts(query)
+	if last && c.partly && strings.HasPrefix(query, "INSERT INTO") && strings.Contains(query, "_version_1 FINAL") {
+		query += " LIMIT 3"
 	}
 	err := c.Conn.Exec(ctx, query, args...)
-	if left == 0 {
+	if last {
+		c.dead.Store(true)
 		return errKilled
 	}
 	return err
 }
 
 func (c *dyingConn) Query(ctx context.Context, query string, args ...any) (driver.Rows, error) {
-	if c.left.Load() <= 0 {
+	if c.dead.Load() {
 		return nil, errKilled
 	}
 	return c.Conn.Query(ctx, query, args...)
 }
 
 func (c *dyingConn) QueryRow(ctx context.Context, query string, args ...any) driver.Row {
-	if c.left.Load() <= 0 {
+	if c.dead.Load() {
 		return killedRow{}
 	}
 	return c.Conn.QueryRow(ctx, query, args...)
@@ -138,3 +154,6 @@ func OnConn(conn driver.Conn, database string, major, minor uint64) *Warehouse {
 func InsertSettings(major, minor uint64, token string) map[string]any {
 	return featuresOf(major, minor).insertSettings(token)
 }
+
+// MethodsForTests are the methods of a Warehouse that this file adds.
+var MethodsForTests = []string{"RawInsert", "LockTimes", "DieAfter", "DieAfterNew", "LockMigration"}

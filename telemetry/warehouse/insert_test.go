@@ -31,7 +31,15 @@ func withheld(reports []telemetry.Report) warehouse.Block {
 // the server merges.
 func TestTheCopyThatShowsItsRegionWins(t *testing.T) {
 	t.Parallel()
-	w, conn := migrated(t)
+	onBoth(t, testTheCopyThatShowsItsRegionWins)
+}
+
+func testTheCopyThatShowsItsRegionWins(t *testing.T, empty func(testing.TB) database) {
+	d := empty(t)
+	w, conn := d.open(), d.conn
+	if err := w.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	reports := randomReports(rand.New(rand.NewPCG(31, 32)), 60, 2)
 	for i := range reports {
 		reports[i].Context.Region = model.Region(i % 5) // 0 is not given

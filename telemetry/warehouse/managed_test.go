@@ -73,7 +73,7 @@ func startManaged(t *testing.T, dir string) *warehouse.Managed {
 	return server
 }
 
-func open(t *testing.T, dsn string) *warehouse.Warehouse {
+func open(t testing.TB, dsn string) *warehouse.Warehouse {
 	t.Helper()
 	w, err := warehouse.Open(t.Context(), dsn)
 	if err != nil {

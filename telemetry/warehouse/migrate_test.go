@@ -95,10 +95,10 @@ func cellReports(rng *rand.Rand, n int) []telemetry.Report {
 const testCell = 8 // k in the tests of migrations
 
 // versionOne is a database as version 1 of this program leaves it, with the reports, some stored twice.
-func versionOne(t testing.TB, source string, withVersion bool) (dsn string, conn driver.Conn) {
+func versionOne(t testing.TB, empty func(testing.TB) database, source string, withVersion bool) database {
 	t.Helper()
-	dsn = newDatabase(t)
-	conn = raw(t, dsn)
+	d := empty(t)
+	conn := d.conn
 	execute(t, conn, statements(t, "schema_1.sql")...)
 	execute(t, conn, "CREATE TABLE schema_version (version UInt32, about String, applied DateTime('UTC')) ENGINE = MergeTree ORDER BY version")
 	if withVersion {
@@ -122,13 +122,17 @@ func versionOne(t testing.TB, source string, withVersion bool) (dsn string, conn
 	refuse := "INSERT INTO rejects (day, hour, reason, sequence) SELECT toDate('2026-11-01') + number % 2, toDateTime('2026-11-01 00:00:00') + number % 2 * 86400, " +
 		"if(number % 3 = 0, 'hour', 'malformed'), number FROM numbers(20)"
 	execute(t, conn, refuse, refuse)
-	return dsn, conn
+	return d
 }
 
 // sourceOfVersionOne is a database with reports that version 1 could have stored, and those reports.
-func sourceOfVersionOne(t testing.TB) (string, []telemetry.Report) {
+func sourceOfVersionOne(t testing.TB, empty func(testing.TB) database) (string, []telemetry.Report) {
 	t.Helper()
-	w, conn := migrated(t)
+	d := empty(t)
+	w, conn := d.open(), d.conn
+	if err := w.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	reports := cellReports(rand.New(rand.NewPCG(101, 102)), 160)
 	for i := range reports {
 		reports[i].Origin = telemetry.OriginCall
@@ -153,9 +157,13 @@ func contents(t testing.TB, conn driver.Conn) []string {
 // enough reports of the same region and network.
 func TestMigrateFromVersion1(t *testing.T) {
 	t.Parallel()
-	source, reports := sourceOfVersionOne(t)
-	dsn, conn := versionOne(t, source, true)
-	w := open(t, dsn)
+	onBoth(t, testMigrateFromVersion1)
+}
+
+func testMigrateFromVersion1(t *testing.T, empty func(testing.TB) database) {
+	source, reports := sourceOfVersionOne(t, empty)
+	d := versionOne(t, empty, source, true)
+	w, conn := d.open(), d.conn
 	if err := w.MigrateWith(t.Context(), warehouse.Settings{MinCell: testCell}); err != nil {
 		t.Fatal(err)
 	}
@@ -219,47 +227,55 @@ func TestMigrateFromVersion1(t *testing.T) {
 	insert(t, w, randomReports(rand.New(rand.NewPCG(1, 1)), 3, 3)...)
 }
 
-// A migration killed after any of its statements, and in the middle of copying, is finished by the next.
+// Migrations are killed one after the other, each after the first statement that none before it has executed, on the
+// same tables; or in the middle of it, where it copies. In the end all is as if nothing had been killed.
 func TestMigrateInterrupted(t *testing.T) {
 	t.Parallel()
-	source, _ := sourceOfVersionOne(t)
+	onBoth(t, testMigrateInterrupted)
+}
+
+func testMigrateInterrupted(t *testing.T, empty func(testing.TB) database) {
+	source, _ := sourceOfVersionOne(t, empty)
 	settings := warehouse.Settings{MinCell: testCell}
-	whole, wholeConn := versionOne(t, source, true)
-	if err := open(t, whole).MigrateWith(t.Context(), settings); err != nil {
+	whole := versionOne(t, empty, source, true)
+	if err := whole.open().MigrateWith(t.Context(), settings); err != nil {
 		t.Fatal(err)
 	}
-	want := contents(t, wholeConn)
-	interrupted := func(n int, partly bool) (died, copying bool) {
-		dsn, conn := versionOne(t, source, n%5 > 0)
-		w := open(t, dsn)
-		w.LockTimes(time.Hour, -1)
-		state := w.DieAfter(n, partly)
-		err := w.MigrateWith(t.Context(), settings)
-		if died, copying = state(); !died && err != nil {
-			t.Fatalf("nothing was interrupted, and yet: %v", err)
-		}
-		again := open(t, dsn)
-		again.LockTimes(time.Hour, -1)
-		if err := again.MigrateWith(t.Context(), settings); err != nil {
-			t.Fatalf("after %d statements: %v", n, err)
-		}
-		if diff := cmp.Diff(want, contents(t, conn)); diff != "" {
-			t.Fatalf("after %d statements: %s", n, diff)
-		}
-		return died, copying
-	}
-	copies := 0
-	for n := 1; ; n++ {
-		died, copying := interrupted(n, false)
-		if copying {
-			copies++
-			interrupted(n, true)
-		}
-		if !died {
-			if n < 20 || copies < 4 {
-				t.Errorf("a migration has only %d statements, of which %d copy", n, copies)
+	want := contents(t, whole.conn)
+	for _, partly := range []bool{false, true} {
+		d := versionOne(t, empty, source, partly)
+		for n := 1; n < 4; n++ { // around taking the lock
+			w := d.open()
+			w.LockTimes(time.Hour, -1)
+			died := w.DieAfter(n)
+			if err := w.MigrateWith(t.Context(), settings); err == nil || !died() {
+				t.Fatalf("not killed after %d statements: %v", n, err)
 			}
-			return
+		}
+		done := make(map[string]bool)
+		for {
+			w := d.open()
+			w.LockTimes(time.Hour, -1)
+			died := w.DieAfterNew(done, partly)
+			err := w.MigrateWith(t.Context(), settings)
+			if err != nil && !died() {
+				t.Fatalf("after %d deaths: %v", len(done), err)
+			}
+			if !died() {
+				break
+			}
+		}
+		copies := 0
+		for statement := range done {
+			if strings.HasPrefix(statement, "INSERT INTO calls_version_2") {
+				copies++
+			}
+		}
+		if len(done) < 20 || copies != 2 {
+			t.Errorf("%d processes died, of which %d were copying reports", len(done), copies)
+		}
+		if diff := cmp.Diff(want, contents(t, d.conn)); diff != "" {
+			t.Errorf("partly %v: %s", partly, diff)
 		}
 	}
 }
@@ -267,8 +283,12 @@ func TestMigrateInterrupted(t *testing.T) {
 // Several processes, of which some are killed, migrate the same tables while a program of version 1 still inserts.
 func TestMigrateTogether(t *testing.T) {
 	t.Parallel()
-	source, reports := sourceOfVersionOne(t)
-	dsn, conn := versionOne(t, source, true)
+	onBoth(t, testMigrateTogether)
+}
+
+func testMigrateTogether(t *testing.T, empty func(testing.TB) database) {
+	source, reports := sourceOfVersionOne(t, empty)
+	d := versionOne(t, empty, source, true)
 	settings := warehouse.Settings{MinCell: testCell}
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
@@ -280,7 +300,7 @@ func TestMigrateTogether(t *testing.T) {
 				return
 			default:
 			}
-			err := conn.Exec(t.Context(), fmt.Sprintf("INSERT INTO calls (id, day, hour, rating) SELECT "+
+			err := d.conn.Exec(t.Context(), fmt.Sprintf("INSERT INTO calls (id, day, hour, rating) SELECT "+
 				"toUUID('00000000-0000-4000-8000-0000000%05d'), toDate('2026-11-20'), toDateTime('2026-11-20 00:00:00'), 5", i))
 			if err != nil {
 				return
@@ -291,11 +311,11 @@ func TestMigrateTogether(t *testing.T) {
 	time.Sleep(20 * time.Millisecond)
 	var migrating sync.WaitGroup
 	for i := range 5 {
-		w := open(t, dsn)
+		w := d.open()
 		w.LockTimes(100*time.Millisecond, 2*time.Second)
 		migrating.Go(func() {
 			if i < 2 {
-				_ = w.DieAfter(6+3*i, true)
+				w.DieAfter(6 + 3*i)
 			}
 			if err := w.MigrateWith(t.Context(), settings); err != nil && i >= 2 {
 				t.Error(err)
@@ -305,7 +325,7 @@ func TestMigrateTogether(t *testing.T) {
 	migrating.Wait()
 	close(stop)
 	wg.Wait()
-	counts, err := open(t, dsn).Counts(t.Context())
+	counts, err := d.open().Counts(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,8 +340,12 @@ func TestMigrateTogether(t *testing.T) {
 // Who holds the lock and stops writing is taken for dead, and stops when it comes back.
 func TestMigrationLockIsTaken(t *testing.T) {
 	t.Parallel()
-	dsn := newDatabase(t)
-	first, second := open(t, dsn), open(t, dsn)
+	onBoth(t, testMigrationLockIsTaken)
+}
+
+func testMigrationLockIsTaken(t *testing.T, empty func(testing.TB) database) {
+	d := empty(t)
+	first, second := d.open(), d.open()
 	first.LockTimes(time.Hour, time.Hour)
 	second.LockTimes(time.Hour, time.Second)
 	check, release, err := first.LockMigration(t.Context())
@@ -338,7 +362,7 @@ func TestMigrationLockIsTaken(t *testing.T) {
 		t.Errorf("the lock is gone, got %v", err)
 	}
 	release()
-	if left := scalar[uint64](t, raw(t, dsn), "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name LIKE 'migration%'"); left != 0 {
+	if left := scalar[uint64](t, d.conn, "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name LIKE 'migration%'"); left != 0 {
 		t.Errorf("%d locks left", left)
 	}
 }
@@ -346,7 +370,15 @@ func TestMigrationLockIsTaken(t *testing.T) {
 // Other settings make the views again; the same do nothing.
 func TestMigrateWithOtherSettings(t *testing.T) {
 	t.Parallel()
-	w, conn := migrated(t)
+	onBoth(t, testMigrateWithOtherSettings)
+}
+
+func testMigrateWithOtherSettings(t *testing.T, empty func(testing.TB) database) {
+	d := empty(t)
+	w, conn := d.open(), d.conn
+	if err := w.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	made := func() string {
 		return rowsOf(t, conn, "SELECT min_cell, retention_seconds, digest FROM schema_settings")[0]
 	}
