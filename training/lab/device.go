@@ -18,6 +18,9 @@ import (
 type Servers struct {
 	NATS string // URL
 	Root []byte // the trusted root.json
+	// NoReports is the user's no to reporting: nothing is collected or sent, what an earlier Device left unsent is
+	// deleted, and policies work as ever.
+	NoReports bool
 }
 
 // Device is one installation of a call client.
@@ -69,7 +72,7 @@ func newDevice(ctx context.Context, servers Servers, dir string) (d *Device, err
 		return nil, errors.Join(err, d.Policy.Close())
 	}
 	d.Reporter, err = telemetry.NewReporter(telemetry.ReporterConfig{
-		Enabled: true, Publisher: stream, Spool: filepath.Join(dir, "spool"), Refusals: d.refusals,
+		Enabled: !servers.NoReports, Publisher: stream, Spool: filepath.Join(dir, "spool"), Refusals: d.refusals,
 	})
 	if err != nil {
 		return nil, errors.Join(err, d.Policy.Close())

@@ -34,6 +34,7 @@ type callOptions struct {
 	stun          []string
 	seed          uint64
 	networkType   string
+	noReport      bool
 }
 
 func newCall(s *settings) *cobra.Command {
@@ -68,6 +69,7 @@ func newCall(s *settings) *cobra.Command {
 	flags.StringVar(&o.state, "state", "", "directory for the client's policy cache and unsent reports (default: a temporary one)")
 	flags.StringVar(&o.wavIn, "wav-in", "", "WAV file to talk with (default: Debian's recorded prompts, or espeak-ng)")
 	flags.StringVar(&o.wavOut, "wav-out", "", "WAV file for what is heard; with --network, by the caller")
+	flags.BoolVar(&o.noReport, "no-report", false, "collect and send nothing about the call, and delete unsent reports in --state; the policy works as ever")
 	flags.DurationVar(&o.duration, "duration", 20*time.Second, "of the call")
 	flags.StringSliceVar(&o.stun, "stun", nil, "stun: URLs, for a peer behind another NAT")
 	flags.StringVar(&o.networkType, "network-type", "unknown", "what kind of network this machine is on, for a call to a peer")
@@ -145,7 +147,7 @@ func (c *caller) party(ctx context.Context, name string) (lab.Party, func() erro
 	if err != nil {
 		return lab.Party{}, nil, fmt.Errorf("--root: %w", err)
 	}
-	device, err := lab.NewDevice(ctx, lab.Servers{NATS: c.config.NATS, Root: root}, c.state+"/"+name)
+	device, err := lab.NewDevice(ctx, lab.Servers{NATS: c.config.NATS, Root: root, NoReports: c.options.noReport}, c.state+"/"+name)
 	if err != nil {
 		return lab.Party{}, nil, err
 	}

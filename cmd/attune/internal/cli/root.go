@@ -106,7 +106,7 @@ func newRoot(std streams) *cobra.Command {
 	)
 	root.SetHelpCommandGroupID(groupEveryone)
 	verbs := []*cobra.Command{
-		newDemo(s), newUp(s), newVersion(s),
+		newDemo(s), newUp(s), newVersion(s), newPrivacy(s),
 		newCall(s),
 		newIngest(s), newImport(s), newTrain(s), newEvaluate(s),
 		newKeys(s), newPublish(s), newRollout(s), newTransparency(s),

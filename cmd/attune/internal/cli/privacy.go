@@ -1,0 +1,321 @@
+package cli
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/telemetry"
+)
+
+func newPrivacy(s *settings) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "privacy",
+		GroupID: groupEveryone,
+		Short:   "See what a client would say about a call",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newPrivacyView(s))
+	return cmd
+}
+
+// viewOptions are the flags of "attune privacy view".
+type viewOptions struct {
+	spool, report string
+	example, json bool
+}
+
+func newPrivacyView(s *settings) *cobra.Command {
+	var o viewOptions
+	cmd := &cobra.Command{
+		Use:   "view",
+		Short: "Print the exact bytes of a report, and what each means, before it is sent",
+		Long: "Takes reports apart byte by byte: each field with its value, in words, and why it is collected. What the registry of\n" +
+			"fields does not know is shown as unknown. Nothing is sent and nothing is changed; a client may be using its spool.\n" +
+			"docs/what-we-collect.md tells of every field a report can have.",
+		Example: "  attune privacy view --example\n" +
+			"  attune privacy view --spool state/client/spool\n" +
+			"  attune privacy view --report - < encoded.report",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.validate(); err != nil {
+				return usageError{err}
+			}
+			return s.privacyView(cmd.Context(), o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.spool, "spool", "", "show the reports that wait in this spool file of a client")
+	flags.StringVar(&o.report, "report", "", "show the one encoded report in this file; - reads standard input")
+	flags.BoolVar(&o.example, "example", false, "make up a short call and show the report a client would send of it")
+	flags.BoolVar(&o.json, "json", false, "print JSON")
+	return cmd
+}
+
+func (o *viewOptions) validate() error {
+	ways := 0
+	for _, chosen := range []bool{o.spool != "", o.report != "", o.example} {
+		if chosen {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return errors.New("privacy view: choose one of --example, --spool FILE, --report FILE")
+	}
+	return nil
+}
+
+// shown is one report as the verb prints it.
+type shown struct {
+	Bytes  int                   `json:"bytes"`
+	Hex    string                `json:"hex"`
+	Fields []telemetry.ViewField `json:"fields"`
+	// Sent is how the report travels, where that is known.
+	Subject string `json:"subject,omitempty"`
+	Header  string `json:"header,omitempty"`
+	// Fault says that no server would take it.
+	Fault string `json:"fault,omitempty"`
+}
+
+// shownReports is everything the verb prints.
+type shownReports struct {
+	Reports []shown `json:"reports"`
+	Lost    int     `json:"lostReports"` // given up, told with the next report
+	Torn    int     `json:"tornBytes"`   // at the end of a spool
+}
+
+func (s *settings) privacyView(ctx context.Context, o viewOptions) error {
+	var all shownReports
+	var encoded [][]byte
+	var message *nats.Msg
+	switch {
+	case o.example:
+		sent, err := exampleReport(ctx)
+		if err != nil {
+			return err
+		}
+		message, encoded = sent, [][]byte{sent.Data}
+	case o.spool != "":
+		spooled, err := telemetry.ReadSpool(o.spool)
+		if err != nil {
+			return err
+		}
+		encoded, all.Lost, all.Torn = spooled.Reports, spooled.Lost, spooled.Torn
+	default:
+		report, err := s.readReport(o.report)
+		if err != nil {
+			return err
+		}
+		encoded = [][]byte{report}
+	}
+	all.Reports = make([]shown, 0, len(encoded))
+	for i, report := range encoded {
+		one, err := show(report)
+		if err != nil {
+			return fmt.Errorf("report %d of %d: %w", i+1, len(encoded), err)
+		}
+		if message != nil {
+			one.Subject, one.Header = message.Subject, jetstream.MsgIDHeader+": "+message.Header.Get(jetstream.MsgIDHeader)
+		}
+		all.Reports = append(all.Reports, one)
+	}
+	if o.json {
+		encoder := json.NewEncoder(s.out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(all)
+	}
+	return printReports(s.out, &all)
+}
+
+// readReport reads one encoded report, and no more than a report can have.
+func (s *settings) readReport(path string) ([]byte, error) {
+	in := s.in
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("--report: %w", err)
+		}
+		defer func() { _ = file.Close() }()
+		in = file
+	}
+	report, err := io.ReadAll(io.LimitReader(in, telemetry.MaxReportSize+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("--report: %w", err)
+	case len(report) == 0:
+		return nil, errors.New("--report: there is nothing in it; give a file with one encoded report")
+	}
+	return report, nil
+}
+
+func show(report []byte) (shown, error) {
+	view, err := telemetry.NewView(report)
+	if err != nil {
+		return shown{}, fmt.Errorf("%w; is it one encoded report, not hexadecimal and not a spool file (--spool)?", err)
+	}
+	one := shown{Bytes: len(report), Hex: hex.EncodeToString(report), Fields: view.Fields}
+	var r telemetry.Report
+	if err := telemetry.Unmarshal(report, &r); err != nil {
+		one.Fault = err.Error()
+	} else if err := r.ValidateAt(time.Now()); err != nil {
+		one.Fault = err.Error()
+	}
+	return one, nil
+}
+
+// outbox is a publisher that keeps what a Reporter sends, instead of sending it.
+type outbox struct{ sent []*nats.Msg }
+
+// Conn is nil: there is no connection that could be down.
+func (*outbox) Conn() *nats.Conn { return nil }
+
+// PublishMsgAsync takes the message and acknowledges it at once.
+func (b *outbox) PublishMsgAsync(m *nats.Msg, _ ...jetstream.PublishOpt) (jetstream.PubAckFuture, error) {
+	b.sent = append(b.sent, m)
+	taken := acknowledged{make(chan *jetstream.PubAck, 1)}
+	taken.ok <- &jetstream.PubAck{Stream: telemetry.Stream, Sequence: uint64(len(b.sent))}
+	return taken, nil
+}
+
+type acknowledged struct{ ok chan *jetstream.PubAck }
+
+func (a acknowledged) Ok() <-chan *jetstream.PubAck { return a.ok }
+func (a acknowledged) Err() <-chan error            { return nil }
+func (a acknowledged) Msg() *nats.Msg               { return nil }
+
+// exampleReport makes up a call of three segments and gives the message a Reporter publishes of it. Only the length of
+// the call is not as it would be: no time passes, so it is below two seconds.
+func exampleReport(ctx context.Context) (*nats.Msg, error) {
+	out := new(outbox)
+	reporter, err := telemetry.NewReporter(telemetry.ReporterConfig{Enabled: true, Publisher: out})
+	if err != nil {
+		return nil, err
+	}
+	known := model.Context{
+		Network: model.Network4G, Metered: model.MeteredYes, Device: model.DeviceMid,
+		TimeOfDay: model.TimeEvening, Reach: model.ReachUDP,
+	}
+	if known.Region, err = model.ParseRegion("DE"); err != nil {
+		return nil, err
+	}
+	call := reporter.Call(known, telemetry.OriginCall)
+	call.Stage(model.StageMedia)
+	cause, action := model.CauseStart, model.DefaultAction()
+	for i, loss := range []float64{0, 0.031, 0.012} {
+		measured := model.Unmeasured()
+		measured.MOS, measured.LossBefore, measured.LossAfter, measured.Concealed = 4.1-12*loss, loss, loss/3, loss/2
+		measured.RoundTripTime, measured.Jitter = 84*time.Millisecond, 9*time.Millisecond
+		measured.JitterBufferDelay, measured.SentKbps, measured.AvailableKbps, measured.BurstRatio = 61*time.Millisecond, 51, 240, 1.3
+		call.Record(model.Segment{
+			Cause: cause, Context: known, Action: action, Propensity: 940_000, Explored: i == 1, Policy: 12, Experiment: 3, Arm: 1,
+			Seconds: 5, Outcome: measured.Outcome(),
+		})
+		measured.Describe(&known)
+		known.Previous, cause = action, model.CauseInterval
+		action.BitrateKbps, action.FrameMillis, action.Bandwidth = 24, 40, model.BandwidthWide
+	}
+	call.Rate(4, telemetry.ProblemDelay)
+	call.End(false)
+	if err := reporter.Close(ctx); err != nil {
+		return nil, err
+	}
+	if len(out.sent) != 1 {
+		return nil, fmt.Errorf("example: %d messages of one call", len(out.sent))
+	}
+	return out.sent[0], nil
+}
+
+func printReports(out io.Writer, all *shownReports) error {
+	var b strings.Builder
+	for i := range all.Reports {
+		one := &all.Reports[i]
+		fmt.Fprintf(&b, "Report %d of %d: %d bytes\n", i+1, len(all.Reports), one.Bytes)
+		if one.Subject != "" {
+			fmt.Fprintf(&b, "sent to %s, with the header %s (the id of the report)\n", one.Subject, one.Header)
+		}
+		if one.Fault != "" {
+			fmt.Fprintf(&b, "no server takes it: %s\n", one.Fault)
+		}
+		b.WriteByte('\n')
+		printHex(&b, one.Hex)
+		b.WriteByte('\n')
+		printFields(&b, one.Fields, "", map[string]bool{})
+		b.WriteByte('\n')
+	}
+	if len(all.Reports) == 0 {
+		b.WriteString("no report is waiting\n")
+	} else {
+		b.WriteString("These are all the bytes: what is shown, encoded again, gives exactly them.\n")
+	}
+	if all.Lost > 0 {
+		fmt.Fprintf(&b, "%d reports were given up; the next one sent will say so (lost_reports)\n", all.Lost)
+	}
+	if all.Torn > 0 {
+		fmt.Fprintf(&b, "%d bytes at the end of the file are not complete; the client may be writing\n", all.Torn)
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// printHex prints the bytes, 32 to a line.
+func printHex(b *strings.Builder, bytes string) {
+	for start := 0; start < len(bytes); start += 64 {
+		row := bytes[start:min(start+64, len(bytes))]
+		fmt.Fprintf(b, "  %04x ", start/2)
+		for i := 0; i < len(row); i += 2 {
+			b.WriteString(" " + row[i:i+2])
+		}
+		b.WriteByte('\n')
+	}
+}
+
+// printFields prints each field on a line with its value, and on the next what it is for, the first time it comes.
+func printFields(b *strings.Builder, fields []telemetry.ViewField, indent string, explained map[string]bool) {
+	for i := range fields {
+		f := &fields[i]
+		fmt.Fprintf(b, "%s%d %s", indent, f.Number, f.Name)
+		switch {
+		case f.Unknown != "":
+			fmt.Fprintf(b, ": bytes %s\n", f.Unknown)
+			continue
+		case f.Values != nil:
+			fmt.Fprintf(b, ": %s\n", runs(f.Values))
+		default:
+			b.WriteByte('\n')
+		}
+		if about := fmt.Sprintf("%s    %s; why: %s\n", indent, f.Says, f.Purpose); !explained[about] {
+			explained[about] = true
+			b.WriteString(about)
+		}
+		printFields(b, f.Fields, indent+"    ", explained)
+	}
+}
+
+// runs lists values; equal ones in a row are counted.
+func runs(values []telemetry.ViewValue) string {
+	var texts []string
+	for i := 0; i < len(values); {
+		n := 1
+		for i+n < len(values) && values[i+n] == values[i] {
+			n++
+		}
+		text := values[i].Text
+		if n > 1 {
+			text = fmt.Sprintf("%d x %s", n, text)
+		}
+		texts = append(texts, text)
+		i += n
+	}
+	return strings.Join(texts, " | ")
+}
