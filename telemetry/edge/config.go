@@ -24,10 +24,10 @@ type Config struct {
 	Subject string
 	// Queue is the name of the group of edges that share the work. Default "edge".
 	Queue string
-	// ReplyPrefix is what the reply subject of a report must begin with; reports with another are dropped, because an
+	// ReplyPrefixes are what the reply subject of a report may begin with; reports with another are dropped, because an
 	// edge must not be made to publish on subjects its sender may not use. Default "_INBOX.", as clients have it that
-	// set no prefix of their own.
-	ReplyPrefix string
+	// set no prefix of their own, and "_R_.", which servers put in its place for clients in another account.
+	ReplyPrefixes []string
 
 	// MaxReports is the most reports in one pack. Default 100. A pack is never larger than telemetry.MaxPackSize.
 	MaxReports int
@@ -53,16 +53,18 @@ type Config struct {
 	Metrics prometheus.Registerer
 }
 
+// accountReplyPrefix begins the subjects nats-server makes up for replies that leave an account.
+const accountReplyPrefix = "_R_."
+
 const (
-	defaultQueue       = "edge"
-	defaultReplyPrefix = nats.InboxPrefix
-	defaultMaxReports  = 100
-	defaultMaxWait     = 20 * time.Millisecond
-	defaultWindow      = 64
-	defaultMaxPending  = 16 << 20
-	defaultAckTimeout  = 5 * time.Second
-	defaultRemember    = 1 << 18
-	defaultStopWait    = 5 * time.Second
+	defaultQueue      = "edge"
+	defaultMaxReports = 100
+	defaultMaxWait    = 20 * time.Millisecond
+	defaultWindow     = 64
+	defaultMaxPending = 16 << 20
+	defaultAckTimeout = 5 * time.Second
+	defaultRemember   = 1 << 18
+	defaultStopWait   = 5 * time.Second
 
 	mostReports  = 10_000
 	mostWindow   = 256 // JetStream is slower with more
@@ -76,7 +78,9 @@ func (c *Config) setDefaults() {
 	}
 	setDefault(&c.Subject, telemetry.EdgeSubject)
 	setDefault(&c.Queue, defaultQueue)
-	setDefault(&c.ReplyPrefix, defaultReplyPrefix)
+	if len(c.ReplyPrefixes) == 0 {
+		c.ReplyPrefixes = []string{nats.InboxPrefix, accountReplyPrefix}
+	}
 	setDefault(&c.MaxReports, defaultMaxReports)
 	setDefault(&c.MaxWait, defaultMaxWait)
 	setDefault(&c.Window, defaultWindow)

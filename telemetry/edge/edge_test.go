@@ -80,7 +80,7 @@ func encoded(t testing.TB, seed uint64) (id string, data []byte) {
 func TestResentReportIsADuplicate(t *testing.T) {
 	s := newSite(t).start()
 	e, _, _ := run(t, edge.Config{Front: s.connection()})
-	js := s.jetstream()
+	js := s.publisher(s.client())
 	id, data := encoded(t, 1)
 	first, err := publish(t, js, id, data)
 	if err != nil {
@@ -110,7 +110,7 @@ func TestReportTooLarge(t *testing.T) {
 	s := newSite(t).start()
 	e, _, _ := run(t, edge.Config{Front: s.connection()})
 	before := e.Stats().TooLarge
-	_, err := publish(t, s.jetstream(), "", make([]byte, telemetry.MaxReportSize+1))
+	_, err := publish(t, s.publisher(s.client()), "", make([]byte, telemetry.MaxReportSize+1))
 	var api *jetstream.APIError
 	if !errors.As(err, &api) || api.ErrorCode != 10054 {
 		t.Errorf("error %v, want JetStream's 10054", err)

@@ -35,7 +35,7 @@ func example() error {
 	defer func() { _ = server.Close() }()
 
 	// The edge.
-	conn, err := telemetry.ConnectWithin(ctx, 5*time.Second, server.ClientURL(), "attune-edge", nil)
+	conn, err := telemetry.ConnectWithin(ctx, 5*time.Second, server.OperatorURL(), "attune-edge", nil)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func TestEdgeKilledAtAnyMoment(t *testing.T) {
 	}
 	sent := 0
 	for range kills {
-		kill := startChild(t, s.url())
+		kill := startChild(t, s.operatorURL())
 		moment := time.After(time.Duration(rng.IntN(80)) * time.Millisecond)
 		for range calls {
 			for _, r := range reporters {
@@ -92,7 +92,7 @@ func TestEdgeKilledAtAnyMoment(t *testing.T) {
 		<-moment
 		kill()
 	}
-	startChild(t, s.url())
+	startChild(t, s.operatorURL())
 	acknowledged(t, sent, reporters...)
 	got := s.stored()
 	twice, resent := 0, uint64(0)
@@ -194,7 +194,7 @@ func TestFullWindowTakesNoMore(t *testing.T) {
 		Front: front.connection(), Back: back.connection(), Window: 1, MaxReports: 1,
 		MaxPending: telemetry.MaxPackSize, AckTimeout: 300 * time.Millisecond, StopWait: 300 * time.Millisecond,
 	})
-	conn := front.connection()
+	conn := front.client()
 	eventually(t, "connected", conn.IsConnected)
 	const sent = 1000
 	data := make([]byte, 1000)

@@ -39,11 +39,18 @@ func newSite(t *testing.T) *site {
 	}
 	defer func() { _ = listener.Close() }()
 	s := &site{t: t, cfg: broker.Config{Dir: t.TempDir(), Port: listener.Addr().(*net.TCPAddr).Port}}
+	// As if it had run before: connections that are made before it starts know the operator's password.
+	if err := os.WriteFile(filepath.Join(s.cfg.Dir, broker.OperatorFile), []byte(s.operatorURL()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(s.stop)
 	return s
 }
 
-func (s *site) url() string { return "nats://127.0.0.1:" + strconv.Itoa(s.cfg.Port) }
+func (s *site) clientURL() string { return "nats://127.0.0.1:" + strconv.Itoa(s.cfg.Port) }
+func (s *site) operatorURL() string {
+	return "nats://operator:secret@127.0.0.1:" + strconv.Itoa(s.cfg.Port)
+}
 
 // start runs the server and sets up the stream.
 func (s *site) start() *site {
@@ -75,10 +82,15 @@ func (s *site) stop() {
 	s.server = nil
 }
 
-// connection is a connection, which may be down now.
-func (s *site) connection() *nats.Conn {
+// connection is an edge's connection, which may be down now.
+func (s *site) connection() *nats.Conn { return s.connect(s.operatorURL()) }
+
+// client is a call client's connection.
+func (s *site) client() *nats.Conn { return s.connect(s.clientURL()) }
+
+func (s *site) connect(url string) *nats.Conn {
 	s.t.Helper()
-	conn, err := telemetry.Connect(s.t.Context(), s.url(), "attune-test", nil, nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
+	conn, err := telemetry.Connect(s.t.Context(), url, "attune-test", nil, nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -86,9 +98,12 @@ func (s *site) connection() *nats.Conn {
 	return conn
 }
 
-func (s *site) jetstream() jetstream.JetStream {
+// jetstream may do with the stream what clients may not.
+func (s *site) jetstream() jetstream.JetStream { return s.publisher(s.connection()) }
+
+func (s *site) publisher(conn *nats.Conn) jetstream.JetStream {
 	s.t.Helper()
-	js, err := telemetry.NewPublisher(s.connection())
+	js, err := telemetry.NewPublisher(conn)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -176,7 +191,7 @@ func served(t *testing.T, conn *nats.Conn) {
 // reporter is an enabled Reporter that sends to edges, with a spool and short pauses, closed at the end of the test.
 func reporter(t *testing.T, s *site, cfg telemetry.ReporterConfig) *telemetry.Reporter {
 	t.Helper()
-	cfg.Enabled, cfg.Subject, cfg.Publisher = true, telemetry.EdgeSubject, s.jetstream()
+	cfg.Enabled, cfg.Subject, cfg.Publisher = true, telemetry.EdgeSubject, s.publisher(s.client())
 	cfg.RetryMin, cfg.RetryMax = 5*time.Millisecond, 50*time.Millisecond
 	if cfg.Spool == "" {
 		cfg.Spool = filepath.Join(t.TempDir(), "spool")

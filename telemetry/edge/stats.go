@@ -13,7 +13,7 @@ type Stats struct {
 	Duplicates   uint64 // answered: had been acknowledged before
 	TooLarge     uint64 // answered: no message of this size is taken
 	Failed       uint64 // told to send again, or not answered because the edge stopped
-	Unanswerable uint64 // dropped: nobody to answer, or a reply subject outside ReplyPrefix
+	Unanswerable uint64 // dropped: nobody to answer, or a reply subject outside ReplyPrefixes
 	NotTaken     uint64 // not received: no room, their clients send again. Not part of Received
 	Packs        uint64 // messages acknowledged by the stream
 	Retries      uint64 // times a message was published again

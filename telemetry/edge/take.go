@@ -15,7 +15,7 @@ const maxPackSize = telemetry.MaxPackSize
 // It is called by one goroutine at a time.
 func (e *Edge) take(m *nats.Msg) {
 	e.tally.received.Add(1)
-	if m.Reply == "" || !strings.HasPrefix(m.Reply, e.cfg.ReplyPrefix) {
+	if !e.mayAnswer(m.Reply) {
 		e.tally.unanswerable.Add(1)
 		return
 	}
@@ -36,6 +36,15 @@ func (e *Edge) take(m *nats.Msg) {
 	if !e.put(m, id) {
 		e.tally.failed.Add(1) // stopping: the client has no answer and sends again
 	}
+}
+
+func (e *Edge) mayAnswer(reply string) bool {
+	for _, prefix := range e.cfg.ReplyPrefixes {
+		if strings.HasPrefix(reply, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // put adds a report to the pack that fills, or to the next one.
