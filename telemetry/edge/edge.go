@@ -32,6 +32,7 @@ type Edge struct {
 
 	sub     atomic.Pointer[nats.Subscription]
 	dropped atomic.Uint64 // see notTaken
+	untaken atomic.Uint64 // came in, but the time to stop was over
 	bad     atomic.Bool   // the last pack failed
 }
 
@@ -145,12 +146,13 @@ func (e *Edge) drain(drained <-chan struct{}) error {
 	}
 	select {
 	case <-drained:
-		return nil
 	case <-e.abandon:
 	}
-	if left, _, err := sub.Pending(); err == nil && left > 0 {
-		_ = sub.Unsubscribe()
-		return fmt.Errorf("stop edge: %d reports were not taken within %v; their clients send them again", left, e.cfg.StopWait)
+	// What still waits is given up at once, one by one.
+	left, _, _ := sub.Pending()
+	_ = sub.Unsubscribe()
+	if n := e.untaken.Load() + uint64(max(left, 0)); n > 0 {
+		return fmt.Errorf("stop edge: %d reports were not taken within %v; their clients send them again", n, e.cfg.StopWait)
 	}
 	return nil
 }

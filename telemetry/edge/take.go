@@ -34,7 +34,8 @@ func (e *Edge) take(m *nats.Msg) {
 		}
 	}
 	if !e.put(m, id) {
-		e.tally.failed.Add(1) // stopping: the client has no answer and sends again
+		e.tally.failed.Add(1) // the client has no answer and sends again
+		e.untaken.Add(1)
 	}
 }
 
