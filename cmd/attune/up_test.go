@@ -100,7 +100,8 @@ func TestUpSurvivesSIGKILL(t *testing.T) {
 		t.Fatal("no ClickHouse of this data directory is running: the test would see nothing")
 	}
 	const reports = 300
-	sendReports(t, first, reports)
+	sendReports(t, first, reports/2, false)
+	sendReports(t, first, reports/2, true)
 	if err := first.Process.Signal(syscall.SIGKILL); err != nil { // some reports are stored, some are still in the stream
 		t.Fatal(err)
 	}
@@ -156,8 +157,8 @@ func stored(t *testing.T, data string) warehouse.Counts {
 	return counts
 }
 
-// sendReports has a client report calls and waits until the stream has acknowledged every one.
-func sendReports(t *testing.T, s *service, n int) {
+// sendReports has a client report calls, to the stream or through the edge, and waits until every one is acknowledged.
+func sendReports(t *testing.T, s *service, n int, edge bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -165,7 +166,7 @@ func sendReports(t *testing.T, s *service, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	device, err := lab.NewDevice(ctx, lab.Servers{NATS: s.nats, Root: root}, t.TempDir())
+	device, err := lab.NewDevice(ctx, lab.Servers{NATS: s.nats, Root: root, Edge: edge}, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

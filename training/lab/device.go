@@ -21,6 +21,8 @@ type Servers struct {
 	// NoReports is the user's no to reporting: nothing is collected or sent, what an earlier Device left unsent is
 	// deleted, and policies work as ever.
 	NoReports bool
+	// Edge sends reports to an edge, which packs them, and not to the stream itself. Some edge must be running.
+	Edge bool
 }
 
 // Device is one installation of a call client.
@@ -71,8 +73,12 @@ func newDevice(ctx context.Context, servers Servers, dir string) (d *Device, err
 	if err := d.fetch(ctx); err != nil {
 		return nil, errors.Join(err, d.Policy.Close())
 	}
+	subject := telemetry.Subject
+	if servers.Edge {
+		subject = telemetry.EdgeSubject
+	}
 	d.Reporter, err = telemetry.NewReporter(telemetry.ReporterConfig{
-		Enabled: !servers.NoReports, Publisher: stream, Spool: filepath.Join(dir, "spool"), Refusals: d.refusals,
+		Enabled: !servers.NoReports, Publisher: stream, Subject: subject, Spool: filepath.Join(dir, "spool"), Refusals: d.refusals,
 	})
 	if err != nil {
 		return nil, errors.Join(err, d.Policy.Close())

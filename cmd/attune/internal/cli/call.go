@@ -28,6 +28,7 @@ type callOptions struct {
 	listen, peer  string
 	offer, answer bool
 	root          string
+	edge          bool
 	state         string
 	wavIn, wavOut string
 	duration      time.Duration
@@ -66,6 +67,7 @@ func newCall(s *settings) *cobra.Command {
 	flags.BoolVar(&o.offer, "offer", false, "call a peer by copy and paste: print an offer, read the answer")
 	flags.BoolVar(&o.answer, "answer", false, "take a call by copy and paste: read an offer, print the answer")
 	flags.StringVar(&o.root, "root", "", "trusted root.json, with --nats")
+	flags.BoolVar(&o.edge, "edge", false, "report through an edge, which packs; the default goes straight to the stream and needs none")
 	flags.StringVar(&o.state, "state", "", "directory for the client's policy cache and unsent reports (default: a temporary one)")
 	flags.StringVar(&o.wavIn, "wav-in", "", "WAV file to talk with (default: Debian's recorded prompts, or espeak-ng)")
 	flags.StringVar(&o.wavOut, "wav-out", "", "WAV file for what is heard; with --network, by the caller")
@@ -89,6 +91,8 @@ func (o *callOptions) validate(nats string) error {
 		return errors.New("call: choose one of --network, --listen, --peer, --offer, --answer")
 	case (nats == "") != (o.root == ""):
 		return errors.New("call: --nats and --root go together: a policy is worth nothing without a root of trust")
+	case o.edge && nats == "":
+		return errors.New("call: --edge needs --nats")
 	case o.duration <= 0 || o.duration > time.Hour:
 		return fmt.Errorf("call: --duration %v, want above 0 and at most 1h", o.duration)
 	}
@@ -147,7 +151,7 @@ func (c *caller) party(ctx context.Context, name string) (lab.Party, func() erro
 	if err != nil {
 		return lab.Party{}, nil, fmt.Errorf("--root: %w", err)
 	}
-	device, err := lab.NewDevice(ctx, lab.Servers{NATS: c.config.NATS, Root: root, NoReports: c.options.noReport}, c.state+"/"+name)
+	device, err := lab.NewDevice(ctx, lab.Servers{NATS: c.config.NATS, Root: root, NoReports: c.options.noReport, Edge: c.options.edge}, c.state+"/"+name)
 	if err != nil {
 		return lab.Party{}, nil, err
 	}

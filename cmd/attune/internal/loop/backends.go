@@ -28,7 +28,17 @@ type Backends struct {
 	DSN       string // of ClickHouse; holds a password, so it is never printed
 	Warehouse *warehouse.Warehouse
 
+	connect  func(ctx context.Context, name string) (*nats.Conn, error)
 	cleanups []func() error
+}
+
+// Connect opens one more connection to NATS with the same rights, which ends with Close.
+func (b *Backends) Connect(ctx context.Context, name string) (*nats.Conn, error) {
+	conn, err := b.connect(ctx, name)
+	if err == nil {
+		b.cleanups = append(b.cleanups, conn.Drain)
+	}
+	return conn, err
 }
 
 // Close stops what Open started. It may be called more than once.
@@ -92,15 +102,13 @@ func (b *Backends) openNATS(ctx context.Context, c config.Config, need Need, por
 		b.NATSURL, server = embedded.ClientURL(), embedded.ClientURL()
 		options = append(options, embedded.InProcess())
 	}
-	conn, err := telemetry.ConnectWithin(ctx, connectTimeout, server, "attune-server", log, options...)
-	for need&Patient != 0 && err != nil && ctx.Err() == nil {
-		log.Warn("waiting for NATS", "fault", err)
-		conn, err = telemetry.ConnectWithin(ctx, connectTimeout, server, "attune-server", log, options...)
+	b.connect = func(ctx context.Context, name string) (*nats.Conn, error) {
+		return Connect(ctx, server, name, need&Patient != 0, log, options...)
 	}
+	conn, err := b.Connect(ctx, "attune-server")
 	if err != nil {
 		return err
 	}
-	b.cleanups = append(b.cleanups, conn.Drain)
 	if b.JetStream, err = jetstream.New(conn); err != nil {
 		return fmt.Errorf("JetStream at NATS: %w", err)
 	}
@@ -108,6 +116,17 @@ func (b *Backends) openNATS(ctx context.Context, c config.Config, need Need, por
 		_, err = broker.EnsureStream(ctx, b.JetStream)
 	}
 	return err
+}
+
+// Connect opens a connection to NATS. A patient one waits for a server that does not answer and says so; otherwise that
+// is an error.
+func Connect(ctx context.Context, server, name string, patient bool, log *slog.Logger, options ...nats.Option) (*nats.Conn, error) {
+	conn, err := telemetry.ConnectWithin(ctx, connectTimeout, server, name, log, options...)
+	for patient && err != nil && ctx.Err() == nil {
+		log.Warn("waiting for NATS", "fault", err)
+		conn, err = telemetry.ConnectWithin(ctx, connectTimeout, server, name, log, options...)
+	}
+	return conn, err
 }
 
 // withoutCredentials is what call clients use of the servers' URLs, separated by commas: they have no password.

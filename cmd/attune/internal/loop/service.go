@@ -11,6 +11,7 @@ import (
 	"github.com/attune-calls/attune/cmd/attune/internal/config"
 	"github.com/attune-calls/attune/policy/delivery"
 	"github.com/attune-calls/attune/policy/rollout"
+	"github.com/attune-calls/attune/telemetry/edge"
 	"github.com/attune-calls/attune/training"
 )
 
@@ -72,6 +73,15 @@ func (s *Service) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Clients that report on the edge's subject cost the stream less; those that report to the stream need no edge.
+	conn, err := s.Backends.Connect(ctx, "attune-edge")
+	if err != nil {
+		return errors.Join(err, ingesting.Stop())
+	}
+	edging, err := StartEdge(ctx, edge.Config{Front: conn, Logger: s.log})
+	if err != nil {
+		return errors.Join(err, ingesting.Stop())
+	}
 	train, look, refresh := time.NewTicker(s.config.Training.Every), time.NewTicker(s.config.Rollout.Every), time.NewTicker(refreshEvery)
 	defer train.Stop()
 	defer look.Stop()
@@ -79,7 +89,9 @@ func (s *Service) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return ingesting.Stop()
+			return errors.Join(edging.Stop(), ingesting.Stop())
+		case fault := <-edging.Ended():
+			return errors.Join(fault, ingesting.Stop())
 		case <-train.C:
 			s.try("train", s.train(ctx))
 		case <-look.C:

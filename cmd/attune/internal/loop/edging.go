@@ -1,0 +1,35 @@
+package loop
+
+import (
+	"context"
+
+	"github.com/attune-calls/attune/telemetry/edge"
+)
+
+// Edging is reports on their way into packs, in the background.
+type Edging struct {
+	*edge.Edge
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+// StartEdge packs reports until Stop, or until ctx ends.
+func StartEdge(ctx context.Context, c edge.Config) (*Edging, error) {
+	packer, err := edge.New(c)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	e := &Edging{Edge: packer, cancel: cancel, ended: make(chan error, 1)}
+	go func() { e.ended <- packer.Run(ctx) }()
+	return e, nil
+}
+
+// Ended has the fault of an edge that cannot take reports.
+func (e *Edging) Ended() <-chan error { return e.ended }
+
+// Stop publishes and answers what is in hand, and waits. Call it once, and not after Ended has told of a fault.
+func (e *Edging) Stop() error {
+	e.cancel()
+	return <-e.ended
+}
