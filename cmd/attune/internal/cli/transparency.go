@@ -162,7 +162,7 @@ func (s *settings) openStreams(ctx context.Context) (*loop.Backends, string) {
 			return nil, "no NATS server was given"
 		}
 	}
-	b, err := loop.Open(ctx, s.config, loop.NeedPolicies, 0, s.log)
+	b, err := loop.Open(ctx, s.config, loop.NeedConnection, 0, s.log)
 	if err != nil {
 		s.log.Warn("the message server cannot be looked at", "err", err)
 		return nil, "the NATS server could not be reached"
