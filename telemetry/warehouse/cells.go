@@ -26,7 +26,7 @@ const trimmedShare = 0.1
 // steps of the histograms that the summaries are made from: with them a cell takes a bounded amount of memory however
 // many reports it has. A summary is off by at most half a step.
 const (
-	qualityStep = 0.01 // MOS
+	qualityStep = 0.005 // MOS
 	kbpsStep    = 1.0
 )
 

@@ -70,7 +70,7 @@ func at(sorted []float64, share float64) float64 {
 }
 
 // half a step of the histogram, and what adding up floats may cost.
-const rounding = 0.005 + 1e-6
+const rounding = 0.0025 + 1e-6
 
 func TestCellsDaily(t *testing.T) {
 	t.Parallel()

@@ -81,7 +81,7 @@ func scalar[T any](t testing.TB, conn driver.Conn, query string) T {
 	return v
 }
 
-// baseHour is 2026-11-01 00:00 UTC.
+// baseHour is 2026-11-02 00:00 UTC.
 const baseHour = 498_216
 
 // randomReport is a valid report with every field drawn.

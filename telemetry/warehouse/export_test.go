@@ -157,3 +157,10 @@ func InsertSettings(major, minor uint64, token string) map[string]any {
 
 // MethodsForTests are the methods of a Warehouse that this file adds.
 var MethodsForTests = []string{"RawInsert", "LockTimes", "DieAfter", "DieAfterNew", "LockMigration"}
+
+// SmallRowGroups makes Parquet files of row groups of n rows.
+func SmallRowGroups(n int64) (restore func()) {
+	old := rowGroup
+	rowGroup = n
+	return func() { rowGroup = old }
+}

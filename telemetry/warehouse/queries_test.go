@@ -1,0 +1,110 @@
+package warehouse_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/attune-calls/attune/telemetry/warehouse"
+	"github.com/attune-calls/attune/telemetry/warehouse/internal/synthetic"
+)
+
+var updateQueries = flag.Bool("update-queries", false, "write docs/queries.md")
+
+const queriesPage = "../../docs/queries.md"
+
+// The page shows what the queries answer.
+func TestQueriesPage(t *testing.T) {
+	t.Parallel()
+	w, _ := migrated(t)
+	reports := synthetic.Calls(1)
+	insert(t, w, reports...)
+	insert(t, w, reports[:5000]...) // copies change nothing
+	if err := w.CountRejects(t.Context(), synthetic.Rejects()); err != nil {
+		t.Fatal(err)
+	}
+	var page strings.Builder
+	intro, err := os.ReadFile("testdata/queries_intro.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page.WriteString(strings.ReplaceAll(string(intro), "CALLS", strconv.Itoa(len(reports))))
+	for _, q := range warehouse.Queries() {
+		answer, err := w.Ask(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(answer.Rows) == 0 {
+			t.Errorf("%s has no answer", q.Name)
+		}
+		fmt.Fprintf(&page, "\n## %s\n\n%s\n\n`attune warehouse query %s`\n\n```sql\n%s\n```\n\n```text\n%s```\n", q.Title, q.About, q.Name, q.SQL, answer)
+	}
+	if *updateQueries {
+		if err := os.WriteFile(queriesPage, []byte(page.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(queriesPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), page.String()); diff != "" {
+		t.Errorf("docs/queries.md is out of date; run this test with -update-queries:\n%s", diff)
+	}
+}
+
+// Every file of queries is listed, explained, and reads views only.
+func TestQueriesAreListed(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("queries/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, q := range warehouse.Queries() {
+		names = append(names, q.Name)
+		if q.Title == "" || q.About == "" || q.SQL == "" {
+			t.Errorf("%s lacks a title, an explanation or its SQL: %+v", q.Name, q)
+		}
+		allowed := append(warehouse.ViewNames(), "schema_settings", "(")
+		words := strings.Fields(q.SQL)
+		for i, word := range words[:len(words)-1] {
+			if next := strings.TrimRight(words[i+1], ",)"); strings.EqualFold(word, "from") && !slices.Contains(allowed, next) {
+				t.Errorf("%s reads %s, which is not a view for people", q.Name, next)
+			}
+		}
+	}
+	if len(files) != len(names) {
+		t.Errorf("%d files and %d queries", len(files), len(names))
+	}
+	slices.Sort(names)
+	if len(slices.Compact(names)) != len(files) {
+		t.Error("a query is listed twice")
+	}
+}
+
+// The synthetic data are the same in every run, valid, and their ids differ.
+func TestSyntheticData(t *testing.T) {
+	t.Parallel()
+	reports := synthetic.Calls(7)
+	if !cmp.Equal(reports, synthetic.Calls(7)) || cmp.Equal(reports[0].ID, synthetic.Calls(8)[0].ID) {
+		t.Error("the data do not follow from the seed")
+	}
+	ids := make(map[[16]byte]bool)
+	for i := range reports {
+		ids[reports[i].ID] = true
+		if err := reports[i].Validate(); err != nil {
+			t.Fatalf("report %d: %v", i, err)
+		}
+	}
+	if len(ids) != synthetic.Days*synthetic.CallsPerDay {
+		t.Errorf("%d ids of %d reports", len(ids), len(reports))
+	}
+}
