@@ -31,8 +31,9 @@ const (
 )
 
 // histogram is SQL for two arrays, the values that occur in ascending order as counts of steps, and how often each does.
+// It does not round: servers differ in what becomes of a half.
 func histogram(value, judged string, step float64) string {
-	return fmt.Sprintf("sumMapIf([toUInt32(if(%s, round(%s / %s), 0))], [toUInt64(1)], %s)", judged, value, sqlFloat(step), judged)
+	return fmt.Sprintf("sumMapIf([toUInt32(if(%s, floor(%s / %s + 0.5), 0))], [toUInt64(1)], %s)", judged, value, sqlFloat(step), judged)
 }
 
 // quantile is SQL for the least value that a share of all values do not exceed; NaN of no values.
