@@ -93,7 +93,8 @@ func lockDirectory(dir string) (*os.File, error) {
 
 // The root tag <yandex> is the only one old servers know; current ones treat it as <clickhouse>. Ports that are not
 // named are not opened, and system log tables that are not named are not kept. The short poll interval is for the end: an
-// idle connection looks for a shutdown only that often, and the server waits for it.
+// idle connection looks for a shutdown only that often, and the server waits for it. The parts of the server that talk to
+// clients write no log: theirs would hold addresses, user names and queries.
 var configTemplate = template.Must(template.New(configFile).Funcs(template.FuncMap{"xml": escapeXML}).Parse(
 	`<?xml version="1.0"?>
 <yandex>
@@ -102,6 +103,13 @@ var configTemplate = template.Must(template.New(configFile).Funcs(template.FuncM
         <log>{{xml .Dir}}/` + logFile + `</log>
         <size>10M</size>
         <count>2</count>
+        <levels>
+            <executeQuery>none</executeQuery>
+            <ServerErrorHandler>none</ServerErrorHandler>
+            <TCPHandler>none</TCPHandler>
+            <TCPHandlerFactory>none</TCPHandlerFactory>
+            <TCP-Session>none</TCP-Session>
+        </levels>
     </logger>
     <listen_host>127.0.0.1</listen_host>
     <tcp_port>{{.Port}}</tcp_port>
@@ -128,6 +136,7 @@ var usersTemplate = template.Must(template.New(usersFile).Parse(`<?xml version="
         <default>
             <max_memory_usage>4000000000</max_memory_usage>
             <poll_interval>1</poll_interval>
+            <log_queries>0</log_queries>
         </default>
     </profiles>
     <users>
