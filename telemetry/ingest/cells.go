@@ -35,6 +35,8 @@ type cells struct {
 	size    int                        // bytes of pending reports, including those in blocks on their way
 	number  int                        // of cells
 	scratch []byte
+
+	maxBytes, maxCells, maxRevealed int
 }
 
 const (
@@ -76,7 +78,12 @@ type moved struct {
 	size    int
 }
 
-func newCells(k int) *cells { return &cells{k: k, days: make(map[uint32]map[place]*cell)} }
+func newCells(k int) *cells {
+	return &cells{
+		k: k, days: make(map[uint32]map[place]*cell),
+		maxBytes: maxPendingBytes, maxCells: maxCells, maxRevealed: maxRevealedBytes,
+	}
+}
 
 func dayOf(hour uint32) uint32 { return hour / 24 }
 
@@ -100,7 +107,7 @@ func (c *cells) admit(reports []telemetry.Report, a *admission) {
 		}
 		a.cells = append(a.cells, v)
 	}
-	budget := maxRevealedBytes
+	budget := c.maxRevealed
 	for _, v := range a.cells {
 		if v != nil && !v.open && v.opening == nil && len(v.pending)+v.fresh >= c.k {
 			c.take(v, a, &budget)
@@ -135,7 +142,7 @@ func (c *cells) find(number uint32, p place) *cell {
 	if v := day[p]; v != nil {
 		return v
 	}
-	for c.number >= maxCells {
+	for c.number >= c.maxCells {
 		if !c.forgetBefore(number) {
 			return nil
 		}
@@ -160,7 +167,7 @@ func (c *cells) queue(v *cell) {
 
 // take moves the pending reports of a cell to a block, when there is room for them.
 func (c *cells) take(v *cell, a *admission, budget *int) bool {
-	if v.size > *budget && *budget < maxRevealedBytes {
+	if v.size > *budget && *budget < c.maxRevealed {
 		c.queue(v)
 		return false
 	}
@@ -206,7 +213,7 @@ func (c *cells) keep(v *cell, r *telemetry.Report) {
 	}
 	c.scratch = encoded
 	size := len(encoded) + pendingOverhead
-	for c.size+size > maxPendingBytes {
+	for c.size+size > c.maxBytes {
 		if !c.forgetBefore(dayOf(r.Hour)) {
 			return
 		}

@@ -141,7 +141,8 @@ func TestWarehouseKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{js: js, stream: stream, store: newStore(t, own)}
+	store, dsn := newStore(t, own)
+	b := &bench{js: js, stream: stream, store: store, dsn: dsn}
 	cfg := b.config()
 	cfg.Batch, cfg.Logger = 100, slog.New(slog.DiscardHandler)
 	i, stop := start(t, cfg)
@@ -205,7 +206,8 @@ func TestWaitsForTheStream(t *testing.T) {
 	t.Parallel()
 	js := newStream(t)
 	var log syncBuffer
-	cfg := ingest.Config{JetStream: js, Warehouse: newStore(t, server), Logger: slog.New(slog.NewTextHandler(&log, nil)), MaxWait: 50 * time.Millisecond}
+	store, _ := newStore(t, server)
+	cfg := ingest.Config{JetStream: js, Warehouse: store, Logger: slog.New(slog.NewTextHandler(&log, nil)), MaxWait: 50 * time.Millisecond}
 	i, stop := start(t, cfg)
 	eventually(t, "the log says what is missing", func() bool { return strings.Contains(log.String(), "attune up") })
 	stream, err := broker.EnsureStream(t.Context(), js)

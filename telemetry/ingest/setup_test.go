@@ -50,6 +50,7 @@ type bench struct {
 	js     jetstream.JetStream
 	stream jetstream.Stream
 	store  *warehouse.Warehouse
+	dsn    string // of the store
 }
 
 func newBench(t testing.TB) *bench {
@@ -59,7 +60,8 @@ func newBench(t testing.TB) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &bench{js: js, stream: stream, store: newStore(t, server)}
+	store, dsn := newStore(t, server)
+	return &bench{js: js, stream: stream, store: store, dsn: dsn}
 }
 
 // newStream is a server without streams yet.
@@ -82,7 +84,7 @@ func newStream(t testing.TB) jetstream.JetStream {
 	return js
 }
 
-func newStore(t testing.TB, server *warehouse.Managed) *warehouse.Warehouse {
+func newStore(t testing.TB, server *warehouse.Managed) (*warehouse.Warehouse, string) {
 	t.Helper()
 	options, err := clickhouse.ParseDSN(server.DSN())
 	if err != nil {
@@ -97,7 +99,8 @@ func newStore(t testing.TB, server *warehouse.Managed) *warehouse.Warehouse {
 	if err := admin.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
 		t.Fatal(err)
 	}
-	store, err := warehouse.Open(t.Context(), strings.TrimSuffix(server.DSN(), "default")+name)
+	dsn := strings.TrimSuffix(server.DSN(), "default") + name
+	store, err := warehouse.Open(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +108,7 @@ func newStore(t testing.TB, server *warehouse.Managed) *warehouse.Warehouse {
 	if err := store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return store
+	return store, dsn
 }
 
 func (b *bench) config() ingest.Config {
