@@ -118,9 +118,7 @@ func (b *block) add(n int, l *limits) bool {
 	if fits && (len(b.reports) <= l.most || n == 0) {
 		return true
 	}
-	for i := reports; i < len(b.reports); i++ {
-		delete(b.seen, b.reports[i].ID)
-	}
+	// The ids stay in b.seen, which nobody asks any more: the block ends here.
 	b.reports, b.rejects, b.newer = b.reports[:reports], b.rejects[:rejects], b.newer[:newer]
 	b.segments.reset(place)
 	return false
