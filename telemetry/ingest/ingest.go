@@ -101,8 +101,11 @@ func (w *worker) finish(ctx context.Context) error {
 	defer stop()
 	for left := w.batch.messages; len(left) > 0 || w.cells.waiting() && hand.Err() == nil; {
 		began := time.Now()
-		w.load(left)
 		w.batch.left = left
+		w.load(left)
+		if len(left) == 0 && len(w.block.reports) == 0 { // another worker has taken them
+			return nil
+		}
 		if err := w.persist(hand); err != nil {
 			w.cells.abort(&w.block.cells)
 			if len(left) == 0 { // only regions were to be added: the reports are stored, and keep theirs withheld

@@ -90,7 +90,7 @@ func TestRegionAppearsWithTheKth(t *testing.T) {
 		sent = append(sent, callFrom(rng, region, model.NetworkWiFi))
 	}
 	send(sent...)
-	send(sent...)                                      // again
+	send(sent...)                                       // again
 	elsewhere := callFrom(rng, region, model.Network4G) // the region's fifth, but not the cell's
 	send(elsewhere)
 	if got := regions(t.Context(), t, conn, ""); len(got) != 0 {
