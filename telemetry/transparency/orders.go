@@ -101,15 +101,15 @@ func (r *Report) ratings() Order {
 func (r *Report) everything() Order {
 	why := []string{fmt.Sprintf("%s and the counts of %s refused: %s on disk.", counted(r.Held.Reports, "report"), grouped(r.Held.Refused), size(r.Held.Bytes))}
 	if r.Held.Reports > 0 {
-		why = append(why, fmt.Sprintf("They are of calls from %s to %s. What is older was deleted; the oldest goes at the latest on %s.", r.Held.Oldest, r.Held.Newest, stamp(*r.Held.Deletion)))
+		why = append(why, fmt.Sprintf("They are of calls from %s to %s. Nothing older is there; the oldest goes at the latest on %s.", r.Held.Oldest, r.Held.Newest, stamp(*r.Held.Deletion)))
 	}
 	switch {
 	case !r.Streams.Reached:
 		why = append(why, "What waits in the message server was not counted: "+r.Streams.Why+".")
 	default:
-		why = append(why, fmt.Sprintf("%s in the message server, waiting to be stored.", counted(r.waiting(), "message")))
+		why = append(why, fmt.Sprintf("%s in the message server, waiting to be checked and stored.", counted(r.waiting(), "message")))
 	}
-	why = append(why, "All of it has the form that the fields below describe. The reports are stored in the clear, so that whoever takes the machines has them as we do.")
+	why = append(why, "All that is in the database has the form that the fields below describe; what waits is as apps sent it. Both are stored in the clear, so that whoever takes the machines has them as we do.")
 	return Order{"Everything that is stored", "The reports described here", LevelAll, why}
 }
 
@@ -133,7 +133,7 @@ func (r *Report) changedClient() Order {
 	return Order{"A changed app that reports more", "Possible, but not through this system", LevelSome, []string{
 		"What a report can say is compiled into the app. Neither a server nor a policy can make an app of today say more.",
 		"Whoever publishes the app can publish another one. That is a new version in an app store or package archive, where it can be seen and compared; this system has no part in it.",
-		"Servers of this program refuse what is not in the schema: a report with a field it does not know loses that field before anything is stored.",
+		"Servers of this program drop what is not in the schema: a report with a field they do not know loses it before it reaches the database. Until then it waits in the message server as it was sent.",
 	}}
 }
 
@@ -161,8 +161,8 @@ func (r *Report) keys() Order {
 
 func silence() Order {
 	return Order{"An order, and silence about it", "Possible", LevelSome, []string{
-		"An operator can be forbidden to tell. The log of requests then lacks the entry, and says nothing false in a form that anyone signed: it lists what was received and may be told.",
-		"What makes this bearable is that the order would obtain what this page says, and no more.",
+		"An operator can be forbidden to tell. The log of requests then lacks the entry: a count of zero means none that we may tell of.",
+		"The order would still obtain what this page says, and no more.",
 	}}
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,9 @@ func wholeReport(t testing.TB) *transparency.Report {
 func settle(r *transparency.Report) {
 	r.Held.Bytes = 123_456
 	r.Database.Server = "18.16.1"
+	r.Database.Tables = slices.DeleteFunc(r.Database.Tables, func(t transparency.Table) bool {
+		return t.Name != "calls" && t.Name != "rejects" && t.Name != "calls_daily"
+	})
 	for i := range r.Database.Tables {
 		t := &r.Database.Tables[i]
 		t.Bytes, t.RemovedBytes = uint64(1000*(i+1)), 0
@@ -69,8 +73,8 @@ func settle(r *transparency.Report) {
 	r.Fields = r.Fields[:4]
 	for i := range r.Orders {
 		for j, why := range r.Orders[i].Why {
-			if _, rest, found := strings.Cut(why, " columns of the "); found && strings.HasPrefix(why, "All ") {
-				r.Orders[i].Why[j] = "All 99 columns of the " + rest
+			if _, rest, found := strings.Cut(why, " that store anything"); found && strings.HasPrefix(why, "All ") {
+				r.Orders[i].Why[j] = "All columns of the tables that store anything" + rest
 			}
 			if before, _, found := strings.Cut(why, " refused: "); found {
 				r.Orders[i].Why[j] = before + " refused: 123.4 KiB on disk."

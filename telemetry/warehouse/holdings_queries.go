@@ -64,6 +64,7 @@ var bookkeeping = map[string]map[string]string{
 	versionTable: {
 		"version": "version of the tables", "about": "what that version brought, a fixed text of the program", "applied": "when it was applied",
 	},
+	saltTable: {"salt": "random, chosen once: it decides which reports of a flooded cell count"},
 	lockPrefix: {
 		"owner": "random name of the process that is migrating", "seen": "when it last showed that it lives",
 	},
