@@ -30,6 +30,15 @@ type Export struct {
 // viewsWithoutDay sum up all days.
 var viewsWithoutDay = []string{"network_quality"}
 
+// Validate reports a view or format that there is not, and days for a view that has none.
+func (e Export) Validate() error {
+	if e.Format != FormatParquet && e.Format != FormatCSV {
+		return fmt.Errorf("export: no format %q, want %s or %s", e.Format, FormatParquet, FormatCSV)
+	}
+	_, err := e.query()
+	return err
+}
+
 // query is the SQL of what is written. Views with a row per call or segment are read as the server has them: sorting
 // would take its memory.
 func (e Export) query() (string, error) {
@@ -78,18 +87,16 @@ type rowWriter interface {
 // of the server and, for Parquet, one row group. What the views do not show is not exported either. After an error out
 // holds a part of the file, which no reader of Parquet takes for a whole one.
 func (w *Warehouse) Export(ctx context.Context, e Export, out io.Writer) (rows uint64, err error) {
+	if err := e.Validate(); err != nil {
+		return 0, err
+	}
 	query, err := e.query()
 	if err != nil {
 		return 0, err
 	}
-	var writer rowWriter
-	switch e.Format {
-	case FormatParquet:
-		writer = &parquetWriter{out: out}
-	case FormatCSV:
+	var writer rowWriter = &parquetWriter{out: out}
+	if e.Format == FormatCSV {
 		writer = &csvWriter{csv: csv.NewWriter(out)}
-	default:
-		return 0, fmt.Errorf("export: no format %q, want %s or %s", e.Format, FormatParquet, FormatCSV)
 	}
 	err = w.eachRow(ctx, query, writer.start, func(values []any) error {
 		rows++

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -232,3 +234,28 @@ func TestExportErrors(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// Another reader of Parquet, that of a current ClickHouse, finds in a file what the view says.
+func TestParquetReadByAnotherProgram(t *testing.T) {
+	t.Parallel()
+	engine := onEngine(t)
+	w, conn := migratedFor(t, 1)
+	rng := rand.New(rand.NewPCG(73, 74))
+	insert(t, w, randomReports(rng, 200, 6)...)
+	for view, columns := range map[string]string{
+		"segments": "count(), countIf(isNull(mos)), sum(propensity_millionths), uniqExact(network, region, codec, transport), " +
+			"toString(min(day)), toUInt32(max(hour)), sum(ifNull(randomized_stars, 0)), max(policy)",
+		"cells_daily": "count(), sum(reports), uniqExact(day, region, network), toString(max(day)), countIf(isNaN(median_quality))",
+	} {
+		data, _ := export(t, w, warehouse.Export{View: view, Format: warehouse.FormatParquet})
+		path := filepath.Join(t.TempDir(), view+".parquet")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want := rowsOf(t, conn, "SELECT "+columns+" FROM "+view)
+		got := rowsOf(t, engine.conn, "SELECT "+columns+" FROM file('"+path+"', Parquet)")
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", view, diff)
+		}
+	}
+}

@@ -164,5 +164,5 @@ func (b *Backends) openWarehouse(ctx context.Context, c config.Config, need Need
 	if need&AsItIs != 0 {
 		return nil
 	}
-	return b.Warehouse.Migrate(ctx)
+	return b.Warehouse.MigrateWith(ctx, warehouse.Settings{MinCell: c.Privacy.MinCell, Retention: c.Privacy.Retention})
 }
