@@ -85,11 +85,19 @@ func (s *sheet) takePacked(column int, f field) error {
 		return err
 	}
 	for b := f.bytes; len(b) > 0; {
-		v, n := uint64(b[0]), 1
-		if v >= 1<<7 {
-			if v, n = protowire.ConsumeVarint(b); n < 0 {
-				return malformed(n)
-			}
+		// Most values are one byte.
+		values, n := s.columns[column][s.length[column]:], 0
+		for n < min(len(values), len(b)) && b[n] < 1<<7 {
+			values[n] = uint32(b[n])
+			n++
+		}
+		s.length[column] += n
+		if b = b[n:]; len(b) == 0 {
+			break
+		}
+		v, n := protowire.ConsumeVarint(b)
+		if n < 0 {
+			return malformed(n)
 		}
 		b = b[n:]
 		if err := s.takeValue(column, v); err != nil {

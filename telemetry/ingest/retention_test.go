@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,11 +15,20 @@ import (
 // broom is a warehouse that notes when it is swept.
 type broom struct {
 	sink
+	mu     sync.Mutex
 	times  []time.Time
 	faults int
 }
 
+func (b *broom) fail(times int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.faults = times
+}
+
 func (b *broom) DropExpired(_ context.Context, now time.Time, retention time.Duration) (warehouse.Dropped, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.faults > 0 {
 		b.faults--
 		return warehouse.Dropped{}, errors.New("not now")
@@ -47,7 +57,7 @@ func TestDeletesEveryHour(t *testing.T) {
 		if len(b.times) != 1 || b.times[0].Sub(began) > 5*time.Minute {
 			t.Errorf("deleted at %v, began at %v", b.times, began)
 		}
-		b.faults = 2
+		b.fail(2)
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
 		if len(b.times) != 4 {
