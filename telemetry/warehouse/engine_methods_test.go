@@ -71,6 +71,16 @@ var readers = map[string]func(t *testing.T, w *warehouse.Warehouse) any{
 		}
 		return files
 	},
+	"Holdings": func(t *testing.T, w *warehouse.Warehouse) any {
+		day := time.Unix(baseHour*3600, 0).UTC()
+		h, err := w.Holdings(t.Context(), day, day.AddDate(0, 0, 3), 5)
+		h = must(t, h, err)
+		var tables []string
+		for _, table := range h.Tables {
+			tables = append(tables, fmt.Sprint(table.Name, table.View, table.Made, table.Columns))
+		}
+		return []any{tables, h.Schema, h.MinCell, h.Retention, h.Calls, h.Rejected} // the rest tells of the server
+	},
 	"SchemaVersion": func(t *testing.T, w *warehouse.Warehouse) any {
 		v, err := w.SchemaVersion(t.Context())
 		return must(t, v, err)
@@ -95,8 +105,8 @@ var otherMethods = map[string]string{
 var filters = []warehouse.Filter{
 	{},
 	{Since: baseHour + 20, Until: baseHour + 50, Origin: new(telemetry.OriginCall)},
-	{Policy: new(uint32(1)), Experiment: new(uint32(0))},
-	{CellCap: 1000}, // more than any cell has: who is in a sample differs from warehouse to warehouse, see TestFloodIsCapped
+	{Policy: new(uint32(1)), Experiment: new(uint32(0)), CellCap: 5},
+	{CellCap: 3},
 }
 
 func must[T any](t *testing.T, v T, err error) T {
@@ -138,19 +148,19 @@ func TestReadersAgree(t *testing.T) {
 		}
 	}
 	reports = append(reports, randomReport(rng, 0), randomReport(rng, telemetry.MaxSegments))
-	rejects := []warehouse.Reject{
-		{Hour: baseHour, Reason: telemetry.RejectHour, Sequence: 1},
-		{Hour: baseHour, Reason: telemetry.RejectHour, Sequence: 1, Position: 1},
-		{Hour: baseHour + 30, Reason: telemetry.RejectMalformed, Sequence: 2},
-		{Hour: baseHour, Reason: telemetry.RejectHour, Sequence: 1},
-	}
-	for i := range uint64(5) { // enough to be shown
-		rejects = append(rejects, warehouse.Reject{Hour: baseHour, Reason: telemetry.RejectHour, Sequence: 10 + i})
+	rejects := []warehouse.Reject{{Hour: baseHour + 30, Reason: telemetry.RejectMalformed, Sequence: 2}}
+	for i := range 12 { // of which ten are different: enough for a view of groups of at least five
+		rejects = append(rejects, warehouse.Reject{Hour: baseHour, Reason: telemetry.RejectHour, Sequence: uint64(i % 10 / 2), Position: uint16(i % 2)})
 	}
 	for _, w := range []*warehouse.Warehouse{old, current} {
 		if err := w.MigrateWith(t.Context(), warehouse.Settings{MinCell: 5}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for _, conn := range []driver.Conn{oldConn, currentConn} { // the least salt counts: the same on both
+		execute(t, conn, "INSERT INTO sample_salt (salt) SELECT '!'")
+	}
+	for _, w := range []*warehouse.Warehouse{old, current} {
 		for _, b := range []warehouse.Block{withheld(reports[:200]), {Reports: reports}, {Reports: reports[100:], Token: "again"}} {
 			if err := w.InsertBlock(t.Context(), b); err != nil {
 				t.Fatal(err)
