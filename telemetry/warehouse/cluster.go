@@ -32,6 +32,9 @@ func (w *Warehouse) distributed(ctx context.Context, table string) (distributedT
 	return distributedTable{parts[1], parts[2], parts[3]}, nil
 }
 
+// onCluster has a statement executed by every server of a cluster.
+func onCluster(name string) string { return " ON CLUSTER " + quoteName(name) }
+
 // quoteName writes a name for SQL.
 func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "\\`") + "`" }
 

@@ -20,9 +20,9 @@ type features struct {
 
 // Feature is something that newer servers add.
 type Feature struct {
-	Name  string // for people
-	Since string // the first release it is used on
-	Has   bool   // the server in question has it
+	Name  string `json:"name"`  // for people
+	Since string `json:"since"` // the first release it is used on
+	Has   bool   `json:"has"`   // the server in question has it
 }
 
 // featureList names each feature with the first release it is used on, which may be later than the one it appeared in.
@@ -31,12 +31,12 @@ var featureList = []struct {
 	major, minor uint64
 	field        func(*features) *bool
 }{
-	{"any number of partitions in one insert", 20, 3, func(f *features) *bool { return &f.partitions }},
-	{"compression chosen per column", 20, 3, func(f *features) *bool { return &f.codecs }},
-	{"the server itself deletes what is past its time (TTL)", 20, 3, func(f *features) *bool { return &f.ttl }},
-	{"an insert is on the disk when it is answered (fsync)", 20, 10, func(f *features) *bool { return &f.fsync }},
-	{"inserts without delay even where the server prefers to collect them", 22, 3, func(f *features) *bool { return &f.async }},
-	{"inserting a block twice stores it once (insert_deduplication_token)", 22, 3, func(f *features) *bool { return &f.tokens }},
+	{"reports of any number of weeks in one insert", 20, 3, func(f *features) *bool { return &f.partitions }},
+	{"a compression per column (CODEC)", 20, 3, func(f *features) *bool { return &f.codecs }},
+	{"the server itself also deletes what is past its time (TTL)", 20, 3, func(f *features) *bool { return &f.ttl }},
+	{"an insert is on the disk when it is answered (fsync_after_insert)", 20, 10, func(f *features) *bool { return &f.fsync }},
+	{"no insert is answered before it is stored, whatever the server prefers (async_insert)", 22, 3, func(f *features) *bool { return &f.async }},
+	{"a block inserted twice is stored once (insert_deduplication_token)", 22, 3, func(f *features) *bool { return &f.tokens }},
 }
 
 // featuresOf is what a server of a version can do.
@@ -106,7 +106,7 @@ func (d dialect) ttlExpression() string {
 }
 
 // tableSettings are those of a table, as the server prints them.
-func (d dialect) tableSettings() []string {
+func (d dialect) tableSettings(replicated bool) []string {
 	var list []string
 	if d.fsync {
 		list = append(list, "fsync_after_insert = 1", "fsync_part_directory = 1")
@@ -114,7 +114,11 @@ func (d dialect) tableSettings() []string {
 	if d.ttl {
 		list = append(list, "ttl_only_drop_parts = 1")
 	}
-	if d.tokens {
+	switch {
+	case !d.tokens:
+	case replicated:
+		list = append(list, fmt.Sprintf("replicated_deduplication_window = %d", deduplicationWindow))
+	default:
 		list = append(list, fmt.Sprintf("non_replicated_deduplication_window = %d", deduplicationWindow))
 	}
 	return list
@@ -122,7 +126,7 @@ func (d dialect) tableSettings() []string {
 
 // storageClauses is all of the dialect that the text of a table depends on.
 func (d dialect) storageClauses() []string {
-	list := d.tableSettings()
+	list := d.tableSettings(false)
 	if d.ttl {
 		list = append(list, d.ttlExpression())
 	}
@@ -137,7 +141,7 @@ func (d dialect) adjustments(table, engine string) []string {
 		list = append(list, "ALTER TABLE "+table+" MODIFY TTL "+ttl)
 	}
 	var missing []string
-	for _, setting := range d.tableSettings() {
+	for _, setting := range d.tableSettings(false) {
 		if !strings.Contains(engine, setting) {
 			missing = append(missing, setting)
 		}
@@ -157,17 +161,17 @@ type tableForm struct {
 }
 
 // create is the statement that makes a table; version is the column that ranks copies.
-func (f tableForm) create(verb, columns, version, key string) string {
+func (f tableForm) create(columns, version, key string) string {
 	engine, arguments := "ReplacingMergeTree", version
 	if f.replica != "" {
 		engine, arguments = "ReplicatedReplacingMergeTree", strings.TrimSuffix(f.replica+", "+version, ", ")
 	}
-	statement := fmt.Sprintf("%s %s%s (\n%s\n) ENGINE = %s(%s) PARTITION BY toMonday(day) ORDER BY (%s)",
-		verb, f.name, f.onCluster, columns, engine, arguments, key)
+	statement := fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s%s (\n%s\n) ENGINE = %s(%s) PARTITION BY toMonday(day) ORDER BY (%s)",
+		f.name, f.onCluster, columns, engine, arguments, key)
 	if f.ttl {
 		statement += " TTL " + f.ttlExpression()
 	}
-	if settings := f.tableSettings(); len(settings) > 0 {
+	if settings := f.tableSettings(f.replica != ""); len(settings) > 0 {
 		statement += " SETTINGS " + strings.Join(settings, ", ")
 	}
 	return statement

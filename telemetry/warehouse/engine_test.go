@@ -65,7 +65,14 @@ func startEngine() (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{dir: dir, cmd: exec.Command("node", filepath.Join("testdata", "engine", "engine.mjs"), filepath.Join(dir, "data"))}
+	// A cluster that nobody reaches: enough to make tables in.
+	config := filepath.Join(dir, "config.xml")
+	err = os.WriteFile(config, []byte("<clickhouse><timezone>UTC</timezone><remote_servers><one><shard><replica>"+
+		"<host>127.0.0.1</host><port>1</port></replica></shard></one></remote_servers></clickhouse>"), 0o600)
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{dir: dir, cmd: exec.Command("node", filepath.Join("testdata", "engine", "engine.mjs"), filepath.Join(dir, "data"), config)}
 	e.cmd.Stderr = os.Stderr
 	if e.in, err = e.cmd.StdinPipe(); err != nil {
 		return nil, err

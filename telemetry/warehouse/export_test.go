@@ -43,8 +43,7 @@ func (w *Warehouse) RawInsert(ctx context.Context, reports []telemetry.Report) (
 
 // Tables is every statement that makes the tables of the newest schema on a server of a version.
 func Tables(major, minor uint64) []string {
-	d := dialect{features: featuresOf(major, minor), retention: Settings{}.withDefaults().Retention}
-	return d.tables(tableForm{dialect: d})
+	return dialect{features: featuresOf(major, minor), retention: Settings{}.withDefaults().Retention}.tables()
 }
 
 const SchemaVersionForTest = schemaVersion
@@ -163,4 +162,8 @@ func SmallRowGroups(n int64) (restore func()) {
 	old := rowGroup
 	rowGroup = n
 	return func() { rowGroup = old }
+
+// DropPartition is the statement that drops a week of a table of a cluster.
+func DropPartition(cluster, database, table, id string) string {
+	return distributedTable{cluster, database, table}.dropPartition(id)
 }

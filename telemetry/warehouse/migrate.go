@@ -89,13 +89,6 @@ func (d dialect) digest(s Settings) string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(text)))[:16]
 }
 
-// tables are the statements that make the tables of the newest schema; of f the name is not used.
-func (d dialect) tables(f tableForm) []string {
-	calls, rejects := f, f
-	calls.name, rejects.name = "calls", "rejects"
-	return []string{createVersionTable(versionTable, "", "MergeTree"), callsTable(calls), rejectsTable(rejects), createSaltTable(saltTable, "", "MergeTree")}
-}
-
 // Migrate is MigrateWith for the default Settings.
 func (w *Warehouse) Migrate(ctx context.Context) error { return w.MigrateWith(ctx, Settings{}) }
 

@@ -34,13 +34,19 @@ func (w *Warehouse) DropExpired(ctx context.Context, now time.Time, retention ti
 		name string
 		rows *uint64
 	}{{"calls", &dropped.Reports}, {"rejects", &dropped.Rejects}} {
-		partitions, err := w.expired(ctx, t.name, limit)
+		place, err := w.distributed(ctx, t.name)
+		if err != nil {
+			return dropped, err
+		}
+		if place.name == "" {
+			place.database, place.table = w.database, t.name
+		}
+		partitions, err := w.expired(ctx, place, limit)
 		if err != nil {
 			return dropped, fmt.Errorf("look for what is past its time in %s: %w", w.where, err)
 		}
-		for _, p := range partitions.list {
-			err := w.conn.Exec(ctx, "ALTER TABLE "+partitions.table+partitions.onCluster+" DROP PARTITION ID '"+p.id+"'")
-			if err != nil {
+		for _, p := range partitions {
+			if err := w.conn.Exec(ctx, place.dropPartition(p.id)); err != nil {
 				return dropped, fmt.Errorf("drop week %s of %s in %s: %w", p.id, t.name, w.where, err)
 			}
 			dropped.Partitions++
@@ -55,42 +61,36 @@ type partition struct {
 	rows uint64
 }
 
-type expiredPartitions struct {
-	table, onCluster string
-	list             []partition
-}
-
-// expired lists the partitions whose Monday is not after the limit.
-func (w *Warehouse) expired(ctx context.Context, table string, limit time.Time) (expiredPartitions, error) {
-	e := expiredPartitions{table: table}
-	parts, database := "system.parts", w.database
-	cluster, err := w.distributed(ctx, table)
-	if err != nil {
-		return e, err
+// expired lists the partitions whose Monday is not after the limit. Those of version 1 have other names: they are left to
+// its migration.
+func (w *Warehouse) expired(ctx context.Context, place distributedTable, limit time.Time) ([]partition, error) {
+	parts := "system.parts"
+	if place.name != "" {
+		parts = "cluster(" + quoteText(place.name) + ", system.parts)"
 	}
-	if cluster.name != "" {
-		parts, database = "clusterAllReplicas('"+cluster.name+"', system.parts)", cluster.database
-		e.table, e.onCluster = quoteName(cluster.database)+"."+quoteName(cluster.table), " ON CLUSTER "+quoteName(cluster.name)
-		table = cluster.table
-	}
-	// A table of version 1 has partitions of other names: it is left to its migration.
-	rows, err := w.conn.Query(ctx, expiredQuery(parts, database, table, limit))
+	rows, err := w.conn.Query(ctx, fmt.Sprintf("SELECT partition_id, sum(rows) FROM %s WHERE database = %s AND table = %s AND active "+
+		"AND length(partition_id) = 8 AND toUInt32OrZero(partition_id) <= %s GROUP BY partition_id ORDER BY partition_id",
+		parts, quoteText(place.database), quoteText(place.table), limit.Format("20060102")))
 	if err != nil {
-		return e, err
+		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
+	var list []partition
 	for rows.Next() {
 		var p partition
 		if err := rows.Scan(&p.id, &p.rows); err != nil {
-			return e, err
+			return nil, err
 		}
-		e.list = append(e.list, p)
+		list = append(list, p)
 	}
-	return e, rows.Err()
+	return list, rows.Err()
 }
 
-func expiredQuery(parts, database, table string, limit time.Time) string {
-	return fmt.Sprintf("SELECT partition_id, sum(rows) FROM %s WHERE database = %s AND table = %s AND active "+
-		"AND length(partition_id) = 8 AND toUInt32OrZero(partition_id) <= %s GROUP BY partition_id ORDER BY partition_id",
-		parts, quoteText(database), quoteText(table), limit.Format("20060102"))
+// dropPartition is the statement that drops one; it does nothing when another process was faster.
+func (t distributedTable) dropPartition(id string) string {
+	on := ""
+	if t.name != "" {
+		on = onCluster(t.name)
+	}
+	return "ALTER TABLE " + quoteName(t.database) + "." + quoteName(t.table) + on + " DROP PARTITION ID " + quoteText(id)
 }

@@ -40,7 +40,7 @@ func callsTable(f tableForm) string {
 		}
 		columns = append(columns, "    segment Nested(\n"+strings.Join(nested, ",\n")+"\n    )")
 	}
-	return f.create("CREATE TABLE IF NOT EXISTS", strings.Join(columns, ",\n"), "region_state", "day, network, id")
+	return f.create(strings.Join(columns, ",\n"), "region_state", "day, network, id")
 }
 
 // rejectsTable makes the table of refused reports: the hour one arrived, the reason, and its place in the stream, which
@@ -48,7 +48,7 @@ func callsTable(f tableForm) string {
 func rejectsTable(f tableForm) string {
 	columns := "    day Date,\n    hour DateTime('UTC'),\n    reason " + rejectReasons() + ",\n" +
 		"    sequence UInt64,\n    position UInt16"
-	return f.create("CREATE TABLE IF NOT EXISTS", columns, "", "day, hour, reason, sequence, position")
+	return f.create(columns, "", "day, hour, reason, sequence, position")
 }
 
 // enum8 is the type of an enumeration whose values are 0, 1, 2 and so on.
