@@ -162,6 +162,7 @@ func SmallRowGroups(n int64) (restore func()) {
 	old := rowGroup
 	rowGroup = n
 	return func() { rowGroup = old }
+}
 
 // DropPartition is the statement that drops a week of a table of a cluster.
 func DropPartition(cluster, database, table, id string) string {
