@@ -250,13 +250,17 @@ func TestRolesCanDoTheirWorkAndNoMore(t *testing.T) {
 	if info, err := stream.Info(ctx); err != nil || taken != 3 || info.State.Msgs != 0 {
 		t.Errorf("%d taken: %+v, %v", taken, info, err)
 	}
+	// A report of a newer schema that came in a pack goes back to the stream by itself.
+	if _, err := ingest.Publish(ctx, telemetry.Subject, []byte("newer")); err != nil {
+		t.Error(err)
+	}
 	if seen := ingestRefused.now(); len(seen) != 0 {
 		t.Errorf("ingest is refused %v", seen)
 	}
 
 	refuse(publisherConn, publisherRefused, telemetry.Subject, "$JS.API.STREAM.INFO.CALLS", "$JS.API.STREAM.DELETE.CALLS",
 		"$JS.API.STREAM.DELETE.KV_ATTUNE_POLICY", "$JS.API.CONSUMER.CREATE.CALLS.x", "$SYS.REQ.ACCOUNT.ATTUNE.CONNZ")
-	refuse(ingestConn, ingestRefused, telemetry.Subject, "$JS.API.STREAM.DELETE.CALLS", "$JS.API.STREAM.PURGE.CALLS",
+	refuse(ingestConn, ingestRefused, telemetry.PackSubject, "$JS.API.STREAM.DELETE.CALLS", "$JS.API.STREAM.PURGE.CALLS",
 		"$JS.API.STREAM.MSG.GET.CALLS", "$KV.ATTUNE_POLICY.timestamp.json", "$JS.API.STREAM.CREATE.SPY", "$SYS.REQ.ACCOUNT.ATTUNE.CONNZ")
 	refuse(edgeConn, edgeRefused, "$JS.API.STREAM.INFO.CALLS", "$JS.API.STREAM.DELETE.CALLS", "$JS.API.CONSUMER.CREATE.CALLS.x",
 		"$KV.ATTUNE_POLICY.timestamp.json", "_INBOX.somebody", "$SYS.REQ.ACCOUNT.ATTUNE.CONNZ")
