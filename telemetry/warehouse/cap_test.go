@@ -38,8 +38,18 @@ func taken(rows []warehouse.SegmentRow) map[uint8]int {
 // Ten times the cap of false reports in one cell take nothing from the other cells and get no more than the cap.
 func TestFloodIsCapped(t *testing.T) {
 	t.Parallel()
+	onBoth(t, func(t *testing.T, empty func(testing.TB) database) {
+		w := empty(t).open()
+		if err := w.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		floodIsCapped(t, w)
+	})
+}
+
+func floodIsCapped(t *testing.T, w *warehouse.Warehouse) {
+	t.Helper()
 	const limit = 200
-	w, _ := migrated(t)
 	rng := rand.New(rand.NewPCG(41, 42))
 	honest := slices.Concat(flood(rng, 150, model.NetworkWiFi, "DE", 1), flood(rng, limit, model.Network4G, "DE", 2), flood(rng, 90, model.NetworkWiFi, "PT", 3))
 	insert(t, w, honest...)

@@ -19,7 +19,7 @@ var rowGroup int64 = 1 << 16 // a variable, so that tests need few rows
 // as TIMESTAMP in UTC, names from a dictionary, NULL where the view has it.
 type parquetWriter struct {
 	out     io.Writer
-	file    *parquet.Writer
+	file    *parquet.GenericWriter[any]
 	columns []parquetColumn
 	pending []parquet.Row // of the columns' values, reused
 	rows    int           // of pending
@@ -49,7 +49,7 @@ func (p *parquetWriter) start(columns []Column) error {
 		p.columns = append(p.columns, column)
 		root.Group[c.Name], root.order[c.Name] = column.node, i
 	}
-	p.file = parquet.NewWriter(p.out, parquet.NewSchema("attune", root), parquet.MaxRowsPerRowGroup(rowGroup),
+	p.file = parquet.NewGenericWriter[any](p.out, parquet.NewSchema("attune", root), parquet.MaxRowsPerRowGroup(rowGroup),
 		parquet.Compression(&parquet.Snappy), parquet.CreatedBy("attune", "", ""))
 	p.pending = make([]parquet.Row, batchRows)
 	return nil
