@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
 // Column is a column of an answer.
@@ -24,9 +26,14 @@ type Table struct {
 	Rows    [][]any
 }
 
+// answerBlock is how many reports the server takes at a time: what is made of them is a block of the answer, of which a
+// few are in memory.
+const answerBlock = 4096
+
 // eachRow calls start with the columns of an answer, then row with each of its rows as it arrives: one block of the
 // server is in memory, not the answer. The values are those of Table, valid during the call only.
 func (w *Warehouse) eachRow(ctx context.Context, query string, start func([]Column) error, row func([]any) error) error {
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"max_block_size": answerBlock}))
 	rows, err := w.conn.Query(ctx, query)
 	if err != nil {
 		return err
