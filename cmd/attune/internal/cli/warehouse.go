@@ -6,9 +6,9 @@ func newWarehouse(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "warehouse",
 		GroupID: groupData,
-		Short:   "Query and export the calls in ClickHouse",
+		Short:   "Query, export and look after the calls in ClickHouse",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newWarehouseQuery(s), newWarehouseExport(s))
+	cmd.AddCommand(newWarehouseQuery(s), newWarehouseExport(s), newWarehouseStatus(s), newWarehouseMigrate(s), newWarehouseDDL(s))
 	return cmd
 }

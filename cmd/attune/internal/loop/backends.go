@@ -164,5 +164,10 @@ func (b *Backends) openWarehouse(ctx context.Context, c config.Config, need Need
 	if need&AsItIs != 0 {
 		return nil
 	}
-	return b.Warehouse.MigrateWith(ctx, warehouse.Settings{MinCell: c.Privacy.MinCell, Retention: c.Privacy.Retention})
+	return b.Warehouse.MigrateWith(ctx, WarehouseSettings(c))
+}
+
+// WarehouseSettings are what tables and views are made for.
+func WarehouseSettings(c config.Config) warehouse.Settings {
+	return warehouse.Settings{MinCell: c.Privacy.MinCell, Retention: c.Privacy.Retention}
 }
