@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"strings"
 )
 
 //go:embed report.html.tmpl
@@ -17,6 +18,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(words).Funcs(templat
 		}
 		return string(l)
 	},
+	"short": func(field string) string { return field[strings.Index(field, ".")+1:] },
 }).Parse(pageText))
 
 // bar is one day of the chart, in percent of the highest.
@@ -31,14 +33,34 @@ const maxBars = 400
 // page is what the page sees besides the view.
 type page struct {
 	view
+	FieldGroups       []fieldGroup
 	Bars              []bar
 	FirstBar, LastBar Day
 	Highest           uint64
 }
 
+// fieldGroup is the fields of one message.
+type fieldGroup struct {
+	Message string
+	Fields  []Field
+}
+
+func fieldGroups(fields []Field) []fieldGroup {
+	var groups []fieldGroup
+	for _, f := range fields {
+		message, _, _ := strings.Cut(f.Name, ".")
+		if n := len(groups); n == 0 || groups[n-1].Message != message {
+			groups = append(groups, fieldGroup{Message: message})
+		}
+		last := &groups[len(groups)-1]
+		last.Fields = append(last.Fields, f)
+	}
+	return groups
+}
+
 // HTML renders the report as one page that refers to nothing outside itself. It is also well-formed XML.
 func (r *Report) HTML() ([]byte, error) {
-	p := page{view: r.view()}
+	p := page{view: r.view(), FieldGroups: fieldGroups(r.Fields)}
 	for _, d := range r.Held.Days {
 		p.Highest = max(p.Highest, d.Reports)
 	}

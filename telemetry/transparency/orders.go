@@ -33,8 +33,8 @@ func (r *Report) orders() []Order {
 	return orders
 }
 
-// stored tells how far the search went.
-func (r *Report) stored() string {
+// none tells that nothing stored can hold something, and how far the search went.
+func (r *Report) none(what string) string {
 	tables, columns := 0, 0
 	for _, t := range r.Database.Tables {
 		if !t.View {
@@ -42,19 +42,23 @@ func (r *Report) stored() string {
 			columns += len(t.Columns)
 		}
 	}
-	return fmt.Sprintf("All %d columns of the %s that store anything are listed below, as the database itself names them", columns, counted(uint64(tables), "table"))
+	all := fmt.Sprintf("All %d columns of the %s that store anything are listed below, as the database itself names them; ", columns, counted(uint64(tables), "table"))
+	if len(r.unexplained()) > 0 {
+		return all + "those that the registry explains cannot hold " + what + "."
+	}
+	return all + "none can hold " + what + "."
 }
 
 func (r *Report) byIdentifier(demand, what string) Order {
 	return Order{demand, "Nothing", LevelNothing, []string{
-		r.stored() + "; none can hold " + what + ".",
+		r.none(what),
 		"Each report has a random number of its own, used to count it once. It is in no other report, and no list says whose it is.",
 	}}
 }
 
 func (r *Report) byAddress() Order {
 	return Order{"All calls made from an IP address", "Nothing", LevelNothing, []string{
-		r.stored() + "; none can hold an address.",
+		r.none("an address"),
 		"The message server writes no log of connections, and lets no one subscribe to its notices about them, when it is run with the configuration that comes with this program. " +
 			"The address of a connected app is in its memory while the connection lasts.",
 		"The hosting company and the networks on the way may have records of their own; they can be asked without us.",

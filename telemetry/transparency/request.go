@@ -3,6 +3,7 @@ package transparency
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/attune-calls/attune/model"
@@ -103,14 +104,11 @@ func (a *Answer) UnmarshalText(text []byte) (err error) {
 }
 
 func listed[T fmt.Stringer](values []T) string {
-	text := ""
+	words := make([]string, len(values))
 	for i, v := range values {
-		if i > 0 {
-			text += ", "
-		}
-		text += fmt.Sprintf("%q", v)
+		words[i] = fmt.Sprintf("%q", v)
 	}
-	return text
+	return strings.Join(words, ", ")
 }
 
 // Day is a calendar date, YYYY-MM-DD. The empty Day is none.
