@@ -224,7 +224,7 @@ func TestClientLinksNothingHeavy(t *testing.T) {
 		"github.com/ClickHouse":          "the warehouse is not the client's business",
 		"gorgonia.org":                   "clients score, they do not train",
 		"github.com/hraban/opus":         "needs cgo",
-		"go.yaml.in": "the registry is read when code is generated, not on a phone",
+		"go.yaml.in":                     "the registry is read when code is generated, not on a phone",
 		"github.com/attune-calls/attune/telemetry/internal/registry": "the registry is read when code is generated, not on a phone",
 		"github.com/attune-calls/attune/telemetry/internal/reportpb": "reports are encoded by hand",
 	}
