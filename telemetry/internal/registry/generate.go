@@ -42,7 +42,7 @@ func (s *source) line(format string, args ...any) {
 // comment writes text as comment lines of at most width columns, each with the prefix.
 func (s *source) comment(prefix, text string, width int) {
 	line := prefix
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		if len(line)+1+len(word) > width && line != prefix {
 			s.line("%s", line)
 			line = prefix

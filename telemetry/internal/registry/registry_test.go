@@ -234,7 +234,7 @@ func TestDates(t *testing.T) {
 		day  time.Time
 		told string
 	}{
-		{f.Review.Time.Add(23 * time.Hour), ""},
+		{f.Review.Add(23 * time.Hour), ""},
 		{f.Review.AddDate(0, 0, 1), "was due for review on " + f.Review.String()},
 		{f.Expires.Time, "move review: and expires:"},
 		{f.Expires.AddDate(0, 0, 1), "expired on " + f.Expires.String()},
