@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -114,12 +113,11 @@ func (b *endToEnd) run(ctx context.Context, w way) (_ *outcome, err error) {
 	if err != nil {
 		return nil, err
 	}
-	watching, stop := context.WithCancel(ctx)
-	defer stop()
+	over := make(chan struct{})
 	watched := make(chan error, 1)
 	watch := w.rate > 0 // at saturation the queries would compete with what they measure
 	if watch {
-		go func() { watched <- g.watch(watching, conn) }()
+		go func() { watched <- g.watch(ctx, conn, over) }()
 	}
 	if err := g.run(ctx, b.lasting); err != nil {
 		return nil, err
@@ -132,8 +130,8 @@ func (b *endToEnd) run(ctx context.Context, w way) (_ *outcome, err error) {
 		return nil, err
 	}
 	if watch {
-		stop()
-		if err := <-watched; err != nil && !errors.Is(err, context.Canceled) {
+		close(over) // one more query: by now it must see everything
+		if err := <-watched; err != nil {
 			return nil, err
 		}
 		if out.latencies, err = g.latencies(); err != nil {
@@ -171,10 +169,10 @@ func drained(ctx context.Context, url string) error {
 // pollEvery is the pause between two queries for probes.
 const pollEvery = 20 * time.Millisecond
 
-// watch queries for probes until ctx ends, and notes when each is seen first.
-func (g *generator) watch(ctx context.Context, conn driver.Conn) error {
+// watch queries for probes, once more after over, and notes when each is seen first.
+func (g *generator) watch(ctx context.Context, conn driver.Conn, over <-chan struct{}) error {
 	seen := uint64(0) // every probe up to here
-	for ctx.Err() == nil {
+	for last := false; ; {
 		rows, err := conn.Query(ctx, fmt.Sprintf("SELECT lost_reports FROM calls WHERE lost_reports > %d", seen))
 		if err != nil {
 			return err
@@ -201,12 +199,15 @@ func (g *generator) watch(ctx context.Context, conn driver.Conn) error {
 			seen++
 		}
 		g.mu.Unlock()
+		if last {
+			return nil
+		}
 		select {
 		case <-time.After(pollEvery):
-		case <-ctx.Done():
+		case <-over:
+			last = true
 		}
 	}
-	return ctx.Err()
 }
 
 // latencies are those of the probes, sorted. The warm-up of the first second is left out. A probe that was sent and never

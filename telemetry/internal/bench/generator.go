@@ -19,7 +19,7 @@ const (
 	connections = 4
 	outstanding = 8192 // reports sent and not answered, in all
 	probeEvery  = 97   // one report of so many is timed from end to end
-	packReports = 60   // of a pack the generator makes itself: about as many as fit
+	packReports = 100  // of a pack the generator makes itself
 )
 
 // way is how reports are sent.

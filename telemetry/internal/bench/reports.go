@@ -102,6 +102,15 @@ func newFleet(seed uint64) (*fleet, error) {
 		f.encoded, f.high, f.low = append(f.encoded, data), append(f.high, high), append(f.low, low)
 		f.meanBytes += float64(len(data)) / templates
 	}
+	for i := range uint64(templates) {
+		size := 0
+		for n := i; n < i+packReports; n++ {
+			size += telemetry.PackedSize(len(f.encoded[n%templates]))
+		}
+		if size > telemetry.MaxPackSize {
+			return nil, fmt.Errorf("%d reports make a pack of %d bytes, more than %d: the benchmark must make smaller ones", packReports, size, telemetry.MaxPackSize)
+		}
+	}
 	// Better here than in a figure: a changed template must be the report it stands for.
 	var r telemetry.Report
 	if err := telemetry.Unmarshal(f.appendReport(nil, 12_345), &r); err != nil || r.ID != idOf(12_345) {
