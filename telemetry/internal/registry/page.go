@@ -108,9 +108,9 @@ When the app asks how a call was, the answer does not leave the device as it was
 * Of the %d things that may have been wrong it picks one at random, and sends a yes or no about that one only, which is
   true with a chance of %.0f %%.
 
-So an answer in a report proves nothing about the person who gave it, not even to somebody who holds all the data. In
-the language of local differential privacy, each of the two keeps an epsilon of %v: no answer is more than e^%v = %.1f times
-as likely after one true opinion as after another. Both together keep %v for each call that was rated. That a call was
+So an answer in a report is a hint and never proof of what the person said, not even to somebody who holds all the data.
+In the language of local differential privacy, each of the two keeps an epsilon of %v: no answer is more than e^%v = %.1f
+times as likely after one true opinion as after another. Both together keep %v for each call that was rated. That a call was
 rated at all is visible.
 
 Over many calls the lots cancel out, and the share of each answer can be estimated without bias, only less exactly. This
