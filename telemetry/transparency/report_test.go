@@ -258,7 +258,6 @@ func TestWhatNobodyExplains(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, conn := newWarehouse(t)
-			fill(t, w, seeded)
 			execute(t, conn, c.statement)
 			r := gather(t, sources(t, w))
 			var found *transparency.Finding
