@@ -144,13 +144,17 @@ func (s *sender) send(e *entry, spooled bool) {
 	var fault error
 	if !s.connected() {
 		fault = nats.ErrDisconnected
-	} else if f.future, fault = s.cfg.Publisher.PublishMsgAsync(&nats.Msg{
-		Subject: s.cfg.Subject, Data: e.data,
-		Header: nats.Header{jetstream.MsgIDHeader: []string{MessageID(e.id)}},
-	}); fault == nil {
-		s.tally(func(c *Counts) { c.Sent++ })
 	} else {
-		f.future = nil
+		e.sent = true // after an error too: it may have left
+		f.future, fault = s.cfg.Publisher.PublishMsgAsync(&nats.Msg{
+			Subject: s.cfg.Subject, Data: e.data,
+			Header: nats.Header{jetstream.MsgIDHeader: []string{MessageID(e.id)}},
+		})
+		if fault == nil {
+			s.tally(func(c *Counts) { c.Sent++ })
+		} else {
+			f.future = nil
+		}
 	}
 	s.flights = append(s.flights, f)
 	if spooled {

@@ -9,7 +9,8 @@ import (
 type entry struct {
 	id   ReportID
 	data []byte
-	lost int // LostReports within data: they must be told again if this report is lost too
+	lost int  // LostReports within data: they must be told again if this report is lost too
+	sent bool // it may have arrived with the content it has, which must not change any more
 }
 
 // spool holds the reports that wait for a connection, oldest first, within a bound of bytes, and the number of lost
@@ -61,7 +62,7 @@ func openSpool(path string, limit int64) (s *spool, dropped int, err error) {
 	return s, dropped, nil
 }
 
-// recoverEntry reads a report from the file. One that an older client left there is upgraded: what the user said does
+// recoverEntry reads a report from the file, which does not tell whether it was sent. One that an older client left there is upgraded: what the user said does
 // not leave the device as it was said.
 func recoverEntry(data []byte) (*entry, error) {
 	var r Report
@@ -69,11 +70,11 @@ func recoverEntry(data []byte) (*entry, error) {
 		return nil, err
 	}
 	if r.Schema == SchemaVersion {
-		return &entry{id: r.ID, data: slices.Clone(data), lost: int(r.LostReports)}, nil
+		return &entry{id: r.ID, data: slices.Clone(data), lost: int(r.LostReports), sent: true}, nil
 	}
 	r.Upgrade()
 	data, err := r.AppendMarshal(nil)
-	return &entry{id: r.ID, data: data, lost: int(r.LostReports)}, err
+	return &entry{id: r.ID, data: data, lost: int(r.LostReports), sent: true}, err
 }
 
 // cost is what an entry takes in the file, and is counted as without one.
@@ -146,13 +147,16 @@ func (s *spool) resolve(n int, failed []*entry) {
 	s.stale = s.stale || n > 0
 }
 
-// tell writes the lost count into the waiting report at index i, durably, before it is sent: a report is never sent with
-// two different contents, and a count is never told twice.
+// tell writes the lost count into the waiting report at index i, durably, before it is sent for the first time: a report
+// is never sent with two different contents, and a count is never told twice.
 func (s *spool) tell(i int) error {
 	if s.lost == 0 {
 		return nil
 	}
 	e := s.waiting[i]
+	if e.sent {
+		return nil // the stream may have it already, and would take what it tells now for a copy
+	}
 	told := min(s.lost, MaxLostReports-e.lost)
 	if told <= 0 {
 		return nil // it tells as many as it can; the next report takes the rest
