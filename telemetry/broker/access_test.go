@@ -3,6 +3,7 @@ package broker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -92,7 +93,7 @@ func (d *deployment) intact(after string) {
 	if err != nil {
 		d.t.Fatalf("after %s: %v", after, err)
 	}
-	if info, err := stream.Info(d.t.Context()); err != nil || info.State.Msgs != 1 || info.State.FirstSeq != 1 {
+	if info, err := stream.Info(d.t.Context()); err != nil || info.State.Msgs != 1 || info.State.FirstSeq != info.Config.FirstSeq {
 		d.t.Errorf("after %s the stream of reports has changed: %+v, %v", after, info, err)
 	}
 	store := delivery.NewNATSStore(d.operator)
@@ -185,6 +186,12 @@ func (d *deployment) changeNothing() {
 	t := d.t
 	refused := new(faults)
 	client, _ := d.client(refused)
+	stream, err := d.operator.Stream(t.Context(), telemetry.Stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := stream.CachedInfo().State.FirstSeq
+	get := fmt.Sprintf(`{"seq":%d}`, number)
 	for _, request := range []struct{ subject, payload string }{
 		{"$JS.API.INFO", ""},
 		{"$JS.API.STREAM.LIST", ""},
@@ -193,9 +200,9 @@ func (d *deployment) changeNothing() {
 		{"$JS.API.STREAM.DELETE.CALLS", ""},
 		{"$JS.API.STREAM.PURGE.CALLS", ""},
 		{"$JS.API.STREAM.PURGE.KV_ATTUNE_POLICY", ""},
-		{"$JS.API.STREAM.MSG.GET.CALLS", `{"seq":1}`},
-		{"$JS.API.STREAM.MSG.DELETE.CALLS", `{"seq":1}`},
-		{"$JS.API.DIRECT.GET.CALLS", `{"seq":1}`},
+		{"$JS.API.STREAM.MSG.GET.CALLS", get},
+		{"$JS.API.STREAM.MSG.DELETE.CALLS", get},
+		{"$JS.API.DIRECT.GET.CALLS", get},
 		{"$JS.API.DIRECT.GET.CALLS.calls.v1.report", ""},
 		{"$JS.API.STREAM.CREATE.SPY", `{"name":"SPY","subjects":["$JS.EVENT.>"]}`},
 		{"$JS.API.STREAM.CREATE.SPY", `{"name":"SPY","sources":[{"name":"CALLS"}]}`},
@@ -205,7 +212,7 @@ func (d *deployment) changeNothing() {
 		{"$JS.API.CONSUMER.CREATE.KV_ATTUNE_POLICY.spy", `{"stream_name":"KV_ATTUNE_POLICY","config":{"deliver_subject":"calls.v1.report"}}`},
 		{"$JS.API.CONSUMER.MSG.NEXT.CALLS.ingest", "1"},
 		{"$JS.API.CONSUMER.DELETE.CALLS.ingest", ""},
-		{"$JS.ACK.CALLS.ingest.1.1.1.1.0", "+TERM"},
+		{fmt.Sprintf("$JS.ACK.CALLS.ingest.1.%d.1.1.0", number), "+TERM"},
 		{"$SYS.REQ.SERVER.PING.CONNZ", ""},
 		{"$SYS.REQ.ACCOUNT.CLIENTS.CONNZ", ""},
 		{"$SYS.REQ.ACCOUNT.ATTUNE.CONNZ", ""},

@@ -86,6 +86,57 @@ func TestAcknowledgedMessagesSurviveARestart(t *testing.T) {
 	}
 }
 
+// An acknowledgement names a message by its number in the stream. One for a stream that has been deleted must not take a
+// message of its successor.
+func TestLateAcknowledgementDoesNotReachANewStream(t *testing.T) {
+	server := start(t, broker.Config{})
+	_, js := connect(t, server.OperatorURL())
+	publishAndTake := func() jetstream.Msg {
+		t.Helper()
+		stream, err := broker.EnsureStream(t.Context(), js)
+		if err != nil {
+			t.Fatal(err)
+		}
+		consumer, err := stream.CreateOrUpdateConsumer(t.Context(), jetstream.ConsumerConfig{Durable: "ingest", AckPolicy: jetstream.AckExplicitPolicy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := js.Publish(t.Context(), telemetry.Subject, []byte("report")); err != nil {
+			t.Fatal(err)
+		}
+		m, err := consumer.Next(jetstream.FetchMaxWait(10 * time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	old := publishAndTake()
+	if err := js.DeleteStream(t.Context(), telemetry.Stream); err != nil {
+		t.Fatal(err)
+	}
+	young := publishAndTake()
+	if err := old.Ack(); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := broker.EnsureStream(t.Context(), js) // answered after the acknowledgement, and deletes nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := stream.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.State.Msgs != 1 {
+		t.Errorf("%d messages in the new stream after an acknowledgement for the old one, want 1", info.State.Msgs)
+	}
+	if err := young.DoubleAck(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if info, err = stream.Info(t.Context()); err != nil || info.State.Msgs != 0 {
+		t.Errorf("%d messages after its own: %v", info.State.Msgs, err)
+	}
+}
+
 func TestStreamRefusesWhatDoesNotFit(t *testing.T) {
 	_, js := connect(t, start(t, broker.Config{}).OperatorURL())
 	stream, err := broker.EnsureStreamWith(t.Context(), js, broker.StreamConfig{MaxBytes: 300 << 10})

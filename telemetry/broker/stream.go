@@ -44,7 +44,7 @@ func EnsureStreamWith(ctx context.Context, js jetstream.JetStream, cfg StreamCon
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer notPermitted(js.Conn(), cancel)()
-	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	stream, err := createOrUpdate(ctx, js, jetstream.StreamConfig{
 		Name:        telemetry.Stream,
 		Description: "anonymous call reports on their way to the warehouse",
 		Subjects:    []string{telemetry.Subjects},
@@ -64,6 +64,31 @@ func EnsureStreamWith(ctx context.Context, js jetstream.JetStream, cfg StreamCon
 		return nil, fmt.Errorf("set up stream %s: %w%s", telemetry.Stream, err, hint(err))
 	}
 	return stream, nil
+}
+
+// createOrUpdate makes a stream whose numbers no earlier stream of the name had: they begin with the microseconds since
+// 1970, which messages would have to overtake at a million a second. An acknowledgement names a message by its number
+// alone, so one that is late, for a stream that has been deleted, could otherwise take a message of its successor that
+// nobody has stored; and refused reports are counted by their numbers.
+//
+// An existing stream keeps the beginning it has: a later one would make the server delete what is before it.
+func createOrUpdate(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
+	for {
+		existing, err := js.Stream(ctx, cfg.Name)
+		switch {
+		case err == nil:
+			cfg.FirstSeq = existing.CachedInfo().Config.FirstSeq
+			return js.UpdateStream(ctx, cfg)
+		case !errors.Is(err, jetstream.ErrStreamNotFound):
+			return nil, err
+		}
+		cfg.FirstSeq = uint64(time.Now().UnixMicro())
+		stream, err := js.CreateStream(ctx, cfg)
+		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return stream, err
+		}
+		// Another program was faster: its stream is brought to these settings.
+	}
 }
 
 // notPermitted cancels when the server refuses a request, which it does not answer, until the returned function is

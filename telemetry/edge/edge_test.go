@@ -86,11 +86,11 @@ func TestResentReportIsADuplicate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first.Stream != telemetry.Stream || first.Sequence != 1 || first.Duplicate {
+	if first.Stream != telemetry.Stream || first.Sequence == 0 || first.Duplicate {
 		t.Errorf("first answer %+v", first)
 	}
 	if _, other := encoded(t, 2); other != nil {
-		if ack, err := publish(t, js, "not the id of a report", other); err != nil || ack.Sequence != 2 {
+		if ack, err := publish(t, js, "not the id of a report", other); err != nil || ack.Sequence != first.Sequence+1 {
 			t.Errorf("another report: %+v, %v", ack, err)
 		}
 	}
