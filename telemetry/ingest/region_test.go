@@ -158,7 +158,7 @@ func TestNobodyEverSeesASmallCell(t *testing.T) {
 	var stored uint64
 	for range 2 { // processes
 		i, stop := start(t, cfg)
-		for range 40 {
+		for range 25 {
 			var pack [][]byte
 			for range 50 {
 				region := model.Region(1 + rng.IntN(1+rng.IntN(60))) // few calls from most
@@ -179,8 +179,8 @@ func TestNobodyEverSeesASmallCell(t *testing.T) {
 	cancel()
 	watcher.Wait()
 	counts, err := b.store.Counts(t.Context())
-	if err != nil || counts.Reports != 4000 || stored != 4000 {
-		t.Errorf("%d reports are stored (%v), want 4000", counts.Reports, err)
+	if err != nil || counts.Reports != 2500 || stored != 2500 {
+		t.Errorf("%d reports are stored (%v), want 2500", counts.Reports, err)
 	}
 	if looks.Load() < 5 || seen.Load() == 0 {
 		t.Errorf("%d looks at %d cells prove nothing", looks.Load(), seen.Load())
