@@ -62,3 +62,14 @@ func Example() {
 	}
 	// Output: leg 0, segment 0: opus 32k fullband 20ms fec10 direct, MOS about 4.22
 }
+
+// The example queries are plain SQL over the views, to copy and change; Ask answers one.
+func ExampleQueries() {
+	for _, q := range warehouse.Queries()[:3] {
+		fmt.Println(q.Name+":", q.Title)
+	}
+	// Output:
+	// poor_networks: Which networks are poor, and for whom
+	// worst_cells: The worst cells of the last day, robustly
+	// poor_by_week: The poor-call ratio by week
+}
