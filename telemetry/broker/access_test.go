@@ -145,7 +145,9 @@ func (d *deployment) readAndWatch() {
 		t.Errorf("what is heard of cannot be read: %s, %v", got, err)
 	}
 	cancel()
-	<-ended
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the watch ended with %v", err)
+	}
 	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	if err := store.Put(ctx, "timestamp.json", []byte("forged")); err == nil {

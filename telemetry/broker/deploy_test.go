@@ -105,6 +105,9 @@ func TestShippedConfigurationKeepsItsPromises(t *testing.T) {
 	if o.LogFile != os.DevNull || o.Syslog || o.RemoteSyslog != "" || o.Debug || o.Trace || o.TraceVerbose {
 		t.Errorf("a log is kept: %q", o.LogFile)
 	}
+	if o.MaxClosedClients != 1 {
+		t.Errorf("%d addresses of clients that have gone are remembered", o.MaxClosedClients)
+	}
 	if o.LeafNode.Port != 0 || o.Gateway.Port != 0 || o.Cluster.Port != 0 || o.MQTT.Port != 0 || o.Websocket.Port != 0 {
 		t.Error("more ports are open than that of clients")
 	}

@@ -128,6 +128,7 @@ func start(cfg *Config, operator string) (*server.Server, error) {
 	options.JetStream, options.StoreDir, options.SyncAlways = true, cfg.Dir, !cfg.NoSyncAlways
 	options.JetStreamMaxStore, options.JetStreamMaxMemory = cfg.MaxStore, 64<<20
 	options.MaxPayload = maxPayload
+	options.MaxClosedClients = 1 // the server remembers the address of so many that have gone; 0 would mean 10,000
 	options.NoSigs, options.DisableJetStreamBanner = true, true
 	s, err := server.NewServer(options)
 	if err != nil {

@@ -104,6 +104,7 @@ func notPermitted(conn *nats.Conn, cancel context.CancelCauseFunc) (stop func())
 			case <-done:
 				return
 			case <-tick.C:
+				//nolint:errorlint // the same refusal once more is news
 				if err := conn.LastError(); err != before && errors.Is(err, nats.ErrPermissionViolation) {
 					cancel(errNotPermitted)
 					return
