@@ -258,7 +258,7 @@ func plain(v reflect.Value) any {
 		}
 		v = v.Elem()
 	}
-	if at, ok := v.Interface().(time.Time); ok {
+	if at, ok := reflect.TypeAssert[time.Time](v); ok {
 		return at.Unix()
 	}
 	return v.Interface()

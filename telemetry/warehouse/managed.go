@@ -140,6 +140,7 @@ func (m *Managed) Restarts() int {
 func (m *Managed) Close() error {
 	m.closeOnce.Do(func() { close(m.closing) })
 	<-m.finished
+	unlockDirectory(m.lock)
 	if err := m.lock.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("managed clickhouse in %s: unlock: %w", m.dir, err)
 	}

@@ -91,6 +91,16 @@ func lockDirectory(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// unlockDirectory gives the lock up although a process that this one is just starting may still have the file open:
+// between its fork and its exec.
+func unlockDirectory(lock *os.File) {
+	raw, err := lock.SyscallConn()
+	if err != nil { // closed
+		return
+	}
+	_ = raw.Control(func(fd uintptr) { _ = syscall.Flock(int(fd), syscall.LOCK_UN) })
+}
+
 // The root tag <yandex> is the only one old servers know; current ones treat it as <clickhouse>. Ports that are not
 // named are not opened, and system log tables that are not named are not kept. The short poll interval is for the end: an
 // idle connection looks for a shutdown only that often, and the server waits for it. The parts of the server that talk to

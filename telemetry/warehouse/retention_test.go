@@ -78,15 +78,17 @@ func testDropExpired(t *testing.T, empty func(testing.TB) database) {
 				dropped.Rejects += d.Rejects
 			})
 		}
-		fresh := randomReports(rand.New(rand.NewPCG(43, uint64(steps))), 3, 1)
-		for i := range fresh {
-			fresh[i].Hour = telemetry.HourOf(last)
-		}
-		wg.Go(func() {
-			if err := w.Insert(t.Context(), fresh); err != nil {
-				t.Error(err)
+		if now.Before(last.Add(30 * day)) { // later, what arrives for that day may be past its time before it is stored
+			fresh := randomReports(rand.New(rand.NewPCG(43, uint64(steps))), 3, 1)
+			for i := range fresh {
+				fresh[i].Hour = telemetry.HourOf(last)
 			}
-		})
+			wg.Go(func() {
+				if err := w.Insert(t.Context(), fresh); err != nil {
+					t.Error(err)
+				}
+			})
+		}
 		wg.Wait()
 		for _, table := range []string{"calls", "rejects"} {
 			days := storedDays(t, db.conn, table)
