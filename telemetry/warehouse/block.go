@@ -3,7 +3,6 @@ package warehouse
 import (
 	"bytes"
 	"encoding/binary"
-	"slices"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -11,7 +10,6 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 
-	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
 )
 
@@ -113,16 +111,14 @@ func (b *blockWriter) appendSegments(reports []telemetry.Report) {
 	}
 	columns := make([][]byte, len(segmentColumns))
 	for i := range columns {
-		columns[i] = make([]byte, 0, segments*segmentColumns[i].size())
+		columns[i] = make([]byte, segments*segmentColumns[i].size())
 	}
 	ends := make([]byte, 0, 8*len(reports))
-	end := uint64(0)
+	end := 0
 	for i := range reports {
-		end += uint64(len(reports[i].Segments))
-		ends = binary.LittleEndian.AppendUint64(ends, end)
-		for c := range segmentColumns {
-			columns[c] = segmentColumns[c].appendAll(columns[c], reports[i].Segments)
-		}
+		putSegments(columns, reports[i].Segments, end)
+		end += len(reports[i].Segments)
+		ends = binary.LittleEndian.AppendUint64(ends, uint64(end))
 	}
 	for _, elements := range columns {
 		b.appendArrays(len(reports), ends, elements)
@@ -139,30 +135,4 @@ func (c *segmentColumn) size() int {
 	default:
 		return 1
 	}
-}
-
-// appendAll appends the column's values of some segments, little-endian.
-func (c *segmentColumn) appendAll(a []byte, segments []model.Segment) []byte {
-	n := len(a)
-	a = slices.Grow(a, len(segments)*c.size())[:n+len(segments)*c.size()]
-	out := a[n:]
-	switch {
-	case c.u8 != nil:
-		for i := range segments {
-			out[i] = *c.u8(&segments[i])
-		}
-	case c.flag != nil:
-		for i := range segments {
-			out[i] = oneIf(*c.flag(&segments[i]))
-		}
-	case c.u16 != nil:
-		for i := range segments {
-			binary.LittleEndian.PutUint16(out[2*i:], *c.u16(&segments[i]))
-		}
-	default:
-		for i := range segments {
-			binary.LittleEndian.PutUint32(out[4*i:], *c.u32(&segments[i]))
-		}
-	}
-	return a
 }
