@@ -117,6 +117,7 @@ func TestBytesThatAreNoReport(t *testing.T) {
 		{"nothing", nil, telemetry.RejectSchema},
 		{"text", []byte("GET / HTTP/1.1\r\n"), telemetry.RejectMalformed},
 		{"zeros", make([]byte, 100), telemetry.RejectMalformed},
+		{"field number above 2^29-1", protowire.AppendVarint(protowire.AppendVarint(bytes.Clone(good), 1<<32), 7), telemetry.RejectMalformed},
 		{"too large", append(bytes.Clone(good), make([]byte, telemetry.MaxReportSize)...), telemetry.RejectTooLarge},
 		{"cut short", good[:len(good)-1], telemetry.RejectMalformed},
 		{"string for a number", protowire.AppendString(protowire.AppendTag(bytes.Clone(good), 4, protowire.BytesType), "alice"), telemetry.RejectMalformed},

@@ -26,7 +26,7 @@ func eachField(b []byte, take func(field) error) error {
 	for len(b) > 0 {
 		f := field{}
 		var n int
-		if f.number, f.kind, n = protowire.ConsumeTag(b); n < 0 {
+		if f.number, f.kind, n = consumeTag(b); n < 0 {
 			return malformed(n)
 		}
 		b = b[n:]
@@ -50,6 +50,18 @@ func eachField(b []byte, take func(field) error) error {
 	}
 	return nil
 }
+
+// consumeTag is protowire.ConsumeTag without the numbers above 2^29-1, which no protobuf message can have.
+func consumeTag(b []byte) (protowire.Number, protowire.Type, int) {
+	number, kind, n := protowire.ConsumeTag(b)
+	if n >= 0 && number > protowire.MaxValidNumber {
+		return 0, 0, invalidNumber
+	}
+	return number, kind, n
+}
+
+// invalidNumber is the code protowire.ParseError knows as an invalid field number.
+var _, _, invalidNumber = protowire.ConsumeTag([]byte{0})
 
 func malformed(code int) error {
 	return &RejectError{Reason: RejectMalformed, Err: protowire.ParseError(code)}

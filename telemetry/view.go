@@ -69,7 +69,7 @@ const messageReport = "Report"
 func viewMessage(b []byte, message string) ([]ViewField, error) {
 	var fields []ViewField
 	for len(b) > 0 {
-		number, kind, n := protowire.ConsumeTag(b)
+		number, kind, n := consumeTag(b)
 		if n < 0 {
 			return nil, malformed(n)
 		}
