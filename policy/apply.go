@@ -82,7 +82,7 @@ func (f *Factory) readMail() {
 // transportIs takes the client's word on the transport in force.
 func (f *Factory) transportIs(t TransportLock) {
 	l := &f.leg
-	now := time.Now()
+	now := f.now()
 	switch {
 	case t == transportOf(l.segment.Action): // as decided
 		if l.pending == t {
@@ -100,7 +100,7 @@ func (f *Factory) transportIs(t TransportLock) {
 		l.settle()
 		if l.live {
 			f.endSegment(now)
-			l.interval.Reset(f.intervalLength())
+			f.arm()
 		}
 		l.segment.Action.Transport, l.segment.Action.Site = t.Transport, t.Site
 		f.meter.forgetPath()

@@ -18,6 +18,7 @@ import (
 // All methods may be called from any goroutine, and none of them blocks on the network except Close.
 type Factory struct {
 	options  options
+	now      func() time.Time
 	meter    *meter
 	remote   remote
 	counters counters
@@ -40,8 +41,21 @@ type Factory struct {
 // so that Action tells how to gather candidates and how to set up before there is a peer connection. Close the
 // factory at the end of the call.
 func NewInterceptor(opts ...Option) (*Factory, error) {
+	f, err := newFactory(time.Now, opts)
+	if err != nil {
+		return nil, err
+	}
+	f.guard("first decision", f.start)
+	f.running.Go(f.run)
+	f.running.Go(f.feed)
+	return f, nil
+}
+
+// newFactory is a factory that has decided nothing yet and runs no goroutine.
+func newFactory(now func() time.Time, opts []Option) (*Factory, error) {
 	f := &Factory{
 		options: defaultOptions(),
+		now:     now,
 		meter:   newMeter(),
 		mail:    mailbox{wake: make(chan struct{}, 1)},
 		closing: make(chan struct{}),
@@ -52,9 +66,6 @@ func NewInterceptor(opts ...Option) (*Factory, error) {
 		}
 	}
 	f.setAction(model.DefaultAction())
-	f.guard("first decision", f.start)
-	f.running.Go(f.run)
-	f.running.Go(f.feed)
 	return f, nil
 }
 

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"strings"
-	"time"
 
 	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
@@ -22,7 +21,7 @@ func (i *legInterceptor) BindLocalStream(info *interceptor.StreamInfo, writer in
 		return writer
 	}
 	m := i.factory.meter
-	m.addStream(info.SSRC, info.ClockRate)
+	m.addStream(info.SSRC, info.ClockRate, i.factory.now())
 	return interceptor.RTPWriterFunc(func(header *rtp.Header, payload []byte, a interceptor.Attributes) (int, error) {
 		m.sent.count(header, payload)
 		return writer.Write(header, payload, a)
@@ -105,7 +104,7 @@ func (f *Factory) readRTCP(b []byte, a interceptor.Attributes) {
 		f.counters.badRTCP.Add(1)
 		return
 	}
-	now := time.Now()
+	now := f.now()
 	for _, packet := range packets {
 		switch p := packet.(type) {
 		case *rtcp.ReceiverReport:
@@ -138,7 +137,7 @@ func (f *Factory) noteRTCP(packets []rtcp.Packet) {
 	defer f.recover("write RTCP")
 	for _, packet := range packets {
 		if report, ok := packet.(*rtcp.SenderReport); ok && report != nil {
-			f.meter.senderReport(report, time.Now())
+			f.meter.senderReport(report, f.now())
 		}
 	}
 }

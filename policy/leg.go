@@ -19,7 +19,8 @@ type leg struct {
 	live    bool          // media flows
 
 	segment     model.Segment // the one that runs; its Action is the action in force
-	interval    *time.Timer
+	interval    *time.Timer   // fires at due; nil without a clock of its own, see Stepped
+	due         time.Time     // of the next decision; zero before media flows
 	pending     TransportLock // asked for, not yet confirmed
 	replaced    TransportLock // in force before it
 	pendingTill time.Time
@@ -52,7 +53,7 @@ func (f *Factory) run() {
 		select {
 		case <-f.closing:
 			if !f.inert.Load() {
-				f.guard("last segment", func() { f.endSegment(time.Now()) })
+				f.guard("last segment", func() { f.endSegment(f.now()) })
 			}
 			return
 		case <-f.meter.sent.began:
@@ -76,8 +77,17 @@ func (f *Factory) step(what string, run func()) {
 func (f *Factory) mediaBegan() {
 	if !f.leg.live {
 		f.leg.live = true
-		f.meter.beginMedia(time.Now())
-		f.leg.interval.Reset(f.intervalLength())
+		f.meter.beginMedia(f.now())
+		f.arm()
+	}
+}
+
+// arm sets the time of the next decision, one interval from now.
+func (f *Factory) arm() {
+	length := f.intervalLength()
+	f.leg.due = f.now().Add(length)
+	if f.leg.interval != nil {
+		f.leg.interval.Reset(length)
 	}
 }
 
@@ -89,10 +99,10 @@ func (f *Factory) intervalLength() time.Duration {
 }
 
 func (f *Factory) intervalPassed() {
-	if _, packets := f.meter.age(time.Now()); packets == 0 {
+	if _, packets := f.meter.age(f.now()); packets == 0 {
 		// Nothing was sent, as on hold: there is nothing to learn from, and nothing to decide anew.
-		f.meter.begin(time.Now(), false)
-		f.leg.interval.Reset(f.intervalLength())
+		f.meter.begin(f.now(), false)
+		f.arm()
 		return
 	}
 	f.next(model.CauseInterval, nil)
@@ -102,8 +112,8 @@ func (f *Factory) intervalPassed() {
 // the last decision, so a new one takes its place.
 func (f *Factory) next(cause model.Cause, network *model.Context) {
 	if f.leg.live {
-		f.endSegment(time.Now())
-		f.leg.interval.Reset(f.intervalLength())
+		f.endSegment(f.now())
+		f.arm()
 	} else {
 		cause = model.CauseStart
 	}
@@ -166,7 +176,7 @@ func (f *Factory) lock(now time.Time) TransportLock {
 // decide chooses, applies and begins a segment.
 func (f *Factory) decide(cause model.Cause) {
 	l := &f.leg
-	now := time.Now()
+	now := f.now()
 	c := l.context
 	if l.live {
 		c.Previous = l.segment.Action
@@ -204,7 +214,7 @@ func (f *Factory) endSegment(now time.Time) {
 }
 
 func (f *Factory) fault(err error) {
-	f.emit(Event{Kind: EventFault, At: time.Now(), Err: fmt.Errorf("policy interceptor: %w", err)})
+	f.emit(Event{Kind: EventFault, At: f.now(), Err: fmt.Errorf("policy interceptor: %w", err)})
 }
 
 func (f *Factory) emit(e Event) {

@@ -19,7 +19,7 @@ type scene struct {
 
 func newScene() *scene {
 	s := &scene{meter: newMeter()}
-	s.addStream(1, 48000)
+	s.addStream(1, 48000, time.Now())
 	s.begin(at(0), true)
 	s.beginMedia(at(0))
 	s.totals.JitterBufferDelay = 40 * time.Millisecond

@@ -16,10 +16,13 @@ type sender struct {
 }
 
 func (s *sender) count(header *rtp.Header, payload []byte) {
-	if header == nil {
-		return
+	if header != nil {
+		s.countBytes(len(payload) + header.MarshalSize() - 12)
 	}
-	s.bytes.Add(uint64(len(payload) + header.MarshalSize() - 12))
+}
+
+func (s *sender) countBytes(bytes int) {
+	s.bytes.Add(uint64(bytes))
 	if s.packets.Add(1) == 1 {
 		select {
 		case s.began <- struct{}{}:
@@ -80,14 +83,14 @@ func newMeter() *meter {
 	}
 }
 
-func (m *meter) addStream(ssrc, clockRate uint32) {
+func (m *meter) addStream(ssrc, clockRate uint32, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if clockRate == 0 {
 		clockRate = 48000
 	}
 	m.streams[ssrc] = &localStream{
-		playout:   playoutTrack{mark: mark{at: time.Now(), sent: m.sent.packets.Load()}},
+		playout:   playoutTrack{mark: mark{at: now, sent: m.sent.packets.Load()}},
 		reception: receptionTrack{clockRate: clockRate},
 	}
 }

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"sync"
-	"time"
 
 	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
@@ -67,7 +66,7 @@ func (f *Factory) sendFeedback() {
 	} else {
 		feedback.Playout = stream.totals()
 	}
-	f.meter.stamp(&feedback, time.Now())
+	f.meter.stamp(&feedback, f.now())
 	if _, err := writer.Write([]rtcp.Packet{MarshalFeedback(feedback)}, make(interceptor.Attributes)); err != nil {
 		f.counters.feedback.Add(1)
 	}
