@@ -1,0 +1,94 @@
+package policy
+
+import (
+	"time"
+
+	"github.com/pion/rtcp"
+
+	"github.com/attune-calls/attune/model"
+)
+
+// Stepped is a Factory without packets, goroutines and a clock: the same decisions and measurements, for simulations in
+// virtual time. The caller says when a packet is sent or heard, carries feedback to the other side, and calls Step when
+// a decision is due. Times never go back. It serves one goroutine.
+type Stepped struct {
+	factory *Factory
+	at      time.Time
+}
+
+// steppedSSRC names the one stream of a Stepped.
+const steppedSSRC = 1
+
+// NewStepped makes the first decision at a time. Options that concern goroutines or streams of pion have no effect.
+func NewStepped(now time.Time, opts ...Option) (*Stepped, error) {
+	s := &Stepped{at: now}
+	var err error
+	if s.factory, err = newFactory(func() time.Time { return s.at }, opts); err != nil {
+		return nil, err
+	}
+	s.factory.meter.addStream(steppedSSRC, samplesPerSecond, now)
+	s.factory.start()
+	return s, nil
+}
+
+// Action is the action in force.
+func (s *Stepped) Action() model.Action { return s.factory.leg.segment.Action }
+
+// Arm is the index of the arm that decides.
+func (s *Stepped) Arm() uint8 { return s.factory.leg.arm }
+
+// Sent counts an RTP packet with a payload of so many bytes. The first one begins the call's first segment.
+func (s *Stepped) Sent(now time.Time, bytes int) {
+	s.at = now
+	s.factory.meter.sent.countBytes(bytes)
+	if !s.factory.leg.live {
+		s.factory.mediaBegan()
+	}
+}
+
+// Heard counts an RTP packet of the peer.
+func (s *Stepped) Heard() { s.factory.meter.heard.Add(1) }
+
+// Due is when Step is to be called; zero before media flows.
+func (s *Stepped) Due() time.Time { return s.factory.leg.due }
+
+// Step ends the segment and decides anew.
+func (s *Stepped) Step(now time.Time) {
+	s.at = now
+	s.factory.intervalPassed()
+}
+
+// Feedback is what to tell the peer, about once a second, of what this side has played.
+func (s *Stepped) Feedback(now time.Time, played model.Playout) Feedback {
+	s.at = now
+	f := Feedback{SSRC: steppedSSRC, Playout: played}
+	s.factory.meter.stamp(&f, now)
+	return f
+}
+
+// TakeFeedback takes what the peer tells.
+func (s *Stepped) TakeFeedback(now time.Time, f Feedback) {
+	s.at = now
+	s.factory.meter.feedback(f, now)
+}
+
+// TakeReport takes a receiver report of the peer (RFC 3550, section 6.4.2) on the stream; its jitter is in units of 1/48000 s.
+func (s *Stepped) TakeReport(now time.Time, r rtcp.ReceptionReport) {
+	s.at = now
+	r.SSRC = steppedSSRC
+	s.factory.meter.receptionReport(r, now)
+}
+
+// TransportIs takes the caller's word on the transport in force, as Factory.TransportChanged does.
+func (s *Stepped) TransportIs(now time.Time, t model.Transport, site model.Site) {
+	s.at = now
+	s.factory.transportIs(TransportLock{Transport: t, Site: site})
+}
+
+// Close ends the last segment.
+func (s *Stepped) Close(now time.Time) {
+	s.at = now
+	if s.factory.leg.live {
+		s.factory.endSegment(now)
+	}
+}
