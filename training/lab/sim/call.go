@@ -1,0 +1,219 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/attune-calls/attune/codec/playout"
+	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/policy"
+	"github.com/attune-calls/attune/training/lab/network"
+)
+
+// Plan is one call. The same plan gives the same result.
+type Plan struct {
+	// Profile is the access network of both sides. Required.
+	Profile *network.Profile
+	// Seed drives the networks, where the speech begins, and the phases of the clocks.
+	Seed uint64
+	// Duration of the call from when media can flow. Required.
+	Duration time.Duration
+	// Frames is the speech. Required; share it between calls.
+	Frames *Frames
+	// Core is the one-way delay between the two access networks, and between either and the relay. 0 = DefaultCore.
+	Core time.Duration
+	// Began is the time the call's clock starts at, for reports. The zero time is 1970.
+	Began time.Time
+	// Caller and Callee are the options of each side's decisions; see policy.NewStepped. The caller owns the transport,
+	// the callee follows. Transport switches and seeds are set by the simulation.
+	Caller, Callee []policy.Option
+}
+
+// DefaultCore is the core delay of package vnet.
+const DefaultCore = 4 * time.Millisecond
+
+// Validate reports every fault with its field.
+func (p *Plan) Validate() error {
+	var faults []error
+	if p.Profile == nil {
+		faults = append(faults, errors.New("Profile is missing: see network.Load"))
+	}
+	if p.Frames == nil {
+		faults = append(faults, errors.New("Frames are missing: see NewFrames"))
+	}
+	if p.Duration <= 0 || p.Duration > maxDuration {
+		faults = append(faults, fmt.Errorf("Duration %v is outside 0..%v", p.Duration, maxDuration))
+	}
+	if p.Core < 0 || p.Core > time.Second {
+		faults = append(faults, fmt.Errorf("Core %v is outside 0..1 s", p.Core))
+	}
+	return errors.Join(faults...)
+}
+
+const maxDuration = 24 * time.Hour
+
+// Result is what came of a call.
+type Result struct {
+	Stage  model.Stage
+	Setup  time.Duration // until media could flow; the whole wait when the call was never set up
+	Moves  int           // ICE restarts to another transport
+	Caller Leg
+	Callee Leg
+}
+
+// Leg is what one side sent and how it was heard.
+type Leg struct {
+	Segments []model.Segment
+	Heard    model.Playout // totals of what this side played of the other
+	Dropped  bool          // nothing came any more
+}
+
+// How long a call waits, as the clients of package lab do.
+const (
+	setupPatience   = 15 * time.Second
+	silencePatience = 27 * time.Second // ICE: disconnected, then failed
+	tellEvery       = time.Second
+)
+
+// call is a call in progress.
+type call struct {
+	plan   *Plan
+	epoch  time.Time
+	core   time.Duration
+	sides  [2]*side
+	result Result
+	move   move
+}
+
+// Call makes one call.
+func Call(plan Plan) (Result, error) {
+	if err := plan.Validate(); err != nil {
+		return Result{}, fmt.Errorf("simulate call: %w", err)
+	}
+	if plan.Core == 0 {
+		plan.Core = DefaultCore
+	}
+	if plan.Began.IsZero() {
+		plan.Began = time.Unix(0, 0).UTC()
+	}
+	c := &call{plan: &plan, epoch: plan.Began, core: plan.Core}
+	if err := c.prepare(); err != nil {
+		return Result{}, fmt.Errorf("simulate call: %w", err)
+	}
+	now, ok := c.setUp()
+	c.result.Setup = now
+	if !ok {
+		c.result.Stage = model.StageICE
+		c.result.Caller.Dropped, c.result.Callee.Dropped = true, true
+		return c.result, nil
+	}
+	if err := c.talk(now); err != nil {
+		return Result{}, fmt.Errorf("simulate call: %w", err)
+	}
+	return c.result, nil
+}
+
+// prepare makes both sides, each with its first decision.
+func (c *call) prepare() error {
+	random := rand.New(rand.NewPCG(c.plan.Seed, 0x73696d))
+	legs := [2]*Leg{&c.result.Caller, &c.result.Callee}
+	options := [2][]policy.Option{c.plan.Caller, c.plan.Callee}
+	for i := range c.sides {
+		s := &side{
+			frames: c.plan.Frames, buffer: newBuffer(), sentMedia: -1,
+			tick: random.IntN(max(1, int(c.plan.Frames.Duration()/playout.Tick)/wholeTicks)) * wholeTicks,
+		}
+		s.wire.up, s.wire.down = c.plan.Profile.Links(random.Uint64())
+		s.phase = time.Duration(random.Int64N(int64(playout.Tick)))
+		s.sequence, s.stamp = uint16(random.Uint32()), random.Uint32()
+		profile := c.plan.Profile
+		own := []policy.Option{
+			policy.WithContext(model.Context{Network: profile.Network, Metered: profile.Metered, Reach: profile.Reach}),
+			policy.WithSeed(random.Uint64()), policy.WithExplorationSeed(random.Uint64()),
+			policy.WithRecorder(recorder{&legs[i].Segments}),
+		}
+		if i == caller {
+			own = append(own, policy.WithTransport(&c.move))
+		} else {
+			own = append(own, policy.WithControlledTransport())
+		}
+		var err error
+		if s.driver, err = policy.NewStepped(c.epoch, append(own, options[i]...)...); err != nil {
+			return err
+		}
+		c.sides[i] = s
+	}
+	return nil
+}
+
+const caller, callee = 0, 1
+
+// recorder keeps the closed segments of a leg.
+type recorder struct{ into *[]model.Segment }
+
+func (r recorder) Record(s model.Segment) { *r.into = append(*r.into, s) }
+
+// talk lets both sides talk from now on. Each tick of each side's clock plays one tick and codes one; what happens
+// between two ticks, arrivals, decisions and feedback, is dealt with at the later one, with its own time.
+func (c *call) talk(begin time.Duration) error {
+	c.result.Stage = model.StageMedia
+	end := begin + c.plan.Duration
+	first := c.sides[caller].driver.Action()
+	c.move.former = policyTransport{first.Transport, first.Site}
+	for _, s := range c.sides {
+		s.phase += begin
+		s.nextTell = s.phase + tellEvery
+		s.lastCame = begin
+		s.driver.TransportIs(c.epoch.Add(begin), first.Transport, first.Site)
+	}
+	order := c.sides
+	if order[1].phase < order[0].phase {
+		order[0], order[1] = order[1], order[0]
+	}
+	for offset := time.Duration(0); order[0].phase+offset < end; offset += playout.Tick {
+		for _, s := range order {
+			if err := c.step(s, s.phase+offset); err != nil {
+				return err
+			}
+			if s.dead {
+				end = s.phase + offset
+			}
+		}
+	}
+	dropped := order[0].dead || order[1].dead
+	if !dropped {
+		c.result.Stage = model.StageEnded
+	}
+	for i, leg := range [...]*Leg{&c.result.Caller, &c.result.Callee} {
+		c.sides[i].driver.Close(c.epoch.Add(end))
+		leg.Heard, leg.Dropped = c.sides[i].buffer.Stats(), dropped
+	}
+	return nil
+}
+
+// step lets one side live through the tick that begins at now.
+func (c *call) step(s *side, now time.Duration) error {
+	peer := c.sides[caller]
+	if peer == s {
+		peer = c.sides[callee]
+	}
+	peer.out.advance(now, func(p packet) { s.take(p, peer, c.epoch) })
+	s.play(now)
+	if err := s.speak(now, c.epoch); err != nil {
+		return err
+	}
+	if now >= s.nextTell {
+		s.tell(now, c.epoch)
+		s.nextTell += tellEvery
+	}
+	if due := s.driver.Due(); !due.IsZero() && !c.epoch.Add(now).Before(due) {
+		s.driver.Step(c.epoch.Add(now))
+	}
+	if s == c.sides[caller] {
+		c.moveOn(now)
+	}
+	s.dead = now-s.lastCame >= silencePatience
+	return nil
+}

@@ -1,0 +1,101 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/training/lab/network"
+)
+
+// packet is what travels: a stretch of media, or feedback.
+type packet struct {
+	at       time.Duration // of arrival
+	sequence uint16
+	stamp    uint32
+	sent     time.Duration
+	ticks    uint8
+	fec      uint8
+	red      uint8 // frames before this one that it repeats
+	feedback int32 // index of the report it carries, -1 = media
+}
+
+// wire is one access network of a call: both directions.
+type wire struct{ up, down *network.Link }
+
+// path carries the packets of one direction from the sender to the receiver.
+type path interface {
+	// send puts a packet with so many bytes of RTP or RTCP payload on its way.
+	send(now time.Duration, bytes int, p packet)
+	// advance lets time pass up to now, and calls deliver for each packet that arrives until then, in order.
+	advance(now time.Duration, deliver func(packet))
+}
+
+// datagrams is the path over UDP: up the sender's access network, through the core, and through the relay if there is one,
+// down the receiver's. Only the packets of one direction use a link in that direction, and arrivals at its far end keep
+// the order they were sent in (network.Link sees to it, unless its jitter reorders), so the whole way can be computed
+// when a packet is sent.
+type datagrams struct {
+	up, down *network.Link
+	middle   time.Duration
+	overhead int // bytes on the wire beyond the payload
+	flying   arrivals
+}
+
+func newDatagrams(from, to wire, transport model.Transport, core time.Duration) *datagrams {
+	d := &datagrams{up: from.up, down: to.down, middle: core, overhead: transport.OverheadBytes()}
+	if transport != model.TransportDirect {
+		d.middle = 2 * core
+	}
+	return d
+}
+
+func (d *datagrams) send(now time.Duration, bytes int, p packet) {
+	wireBytes := bytes + d.overhead
+	at, dropped := d.up.Send(now, wireBytes, network.UDP)
+	if dropped != network.Delivered {
+		return
+	}
+	if at, dropped = d.down.Send(at+d.middle, wireBytes, network.UDP); dropped != network.Delivered {
+		return
+	}
+	p.at = at
+	d.flying.put(p)
+}
+
+func (d *datagrams) advance(now time.Duration, deliver func(packet)) { d.flying.until(now, deliver) }
+
+// arrivals is a queue of packets in the order of their arrival. Nearly all are put at its end.
+type arrivals struct {
+	ring []packet
+	head int
+	n    int
+}
+
+func (a *arrivals) put(p packet) {
+	if a.n == len(a.ring) {
+		grown := make([]packet, max(64, 2*a.n))
+		for i := range a.n {
+			grown[i] = a.ring[(a.head+i)%len(a.ring)]
+		}
+		a.ring, a.head = grown, 0
+	}
+	i := a.n
+	for ; i > 0; i-- { // past those that arrive later
+		before := &a.ring[(a.head+i-1)&(len(a.ring)-1)]
+		if before.at <= p.at {
+			break
+		}
+		a.ring[(a.head+i)&(len(a.ring)-1)] = *before
+	}
+	a.ring[(a.head+i)&(len(a.ring)-1)] = p
+	a.n++
+}
+
+func (a *arrivals) until(now time.Duration, deliver func(packet)) {
+	for a.n > 0 && a.ring[a.head].at <= now {
+		p := a.ring[a.head]
+		a.head = (a.head + 1) & (len(a.ring) - 1)
+		a.n--
+		deliver(p)
+	}
+}

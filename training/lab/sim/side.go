@@ -1,0 +1,187 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/pion/rtcp"
+
+	"github.com/attune-calls/attune/codec/playout"
+	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/policy"
+)
+
+// side is one party of a call.
+type side struct {
+	driver   *policy.Stepped
+	frames   *Frames
+	wire     wire
+	out      path // to the other side
+	buffer   *playout.Buffer
+	reported []told // what this side has told, by index
+
+	table    *table
+	tick     int // of the speech, that is coded next
+	sequence uint16
+	stamp    uint32
+	sizes    [model.MaxREDDepth + 1]frame // of the latest frames, for redundancy
+	phase    time.Duration                // of its clock within a tick
+	nextTell time.Duration
+	lastCame time.Duration // when anything came last
+	recent   reception
+
+	sentMedia time.Duration // when the first packet was sent; negative before
+	dead      bool
+}
+
+// told is one RTCP compound packet: Attune's feedback and a receiver report.
+type told struct {
+	feedback policy.Feedback
+	report   rtcp.ReceptionReport
+	heard    bool // a stream to report on
+}
+
+// feedbackBytes is the size of such a packet beyond what packets of media have too: the receiver report (32) and the APP
+// packet (12 + 48), less the RTP header that the overhead of a path counts.
+const feedbackBytes = 32 + 60 - 12
+
+// speak codes the tick that begins now, and sends the frame that begins with it. A frame is sent when its audio is
+// complete.
+func (s *side) speak(now time.Duration, epoch time.Time) error {
+	if s.table == nil || s.tick%s.table.ticks == 0 { // at a frame boundary, where a new action takes effect
+		t, err := s.frames.table(s.driver.Action())
+		if err != nil {
+			return err
+		}
+		s.table = t
+		if s.tick%t.ticks != 0 { // a longer frame begins where the speech is, not on its own grid
+			s.tick -= s.tick % t.ticks
+		}
+	}
+	s.tick++
+	if s.tick%s.table.ticks != 0 {
+		return nil
+	}
+	coded := s.table.at(s.tick - s.table.ticks)
+	copy(s.sizes[1:], s.sizes[:])
+	s.sizes[0] = coded
+	if coded.bytes > 0 {
+		s.send(now, coded, epoch)
+	}
+	s.stamp += uint32(s.table.ticks * playout.TickSamples)
+	return nil
+}
+
+// redHeader is the header of a redundant block, and of the primary one (RFC 2198 section 3).
+const redHeader, redPrimary = 4, 1
+
+func (s *side) send(now time.Duration, coded frame, epoch time.Time) {
+	s.sequence++
+	bytes := int(coded.bytes)
+	depth := s.driver.Action().REDDepth
+	for i := range depth {
+		if older := s.sizes[i+1]; older.bytes > 0 {
+			bytes += redHeader + int(older.bytes)
+		}
+	}
+	if depth > 0 {
+		bytes += redPrimary
+	}
+	if s.sentMedia < 0 {
+		s.sentMedia = now
+	}
+	s.driver.Sent(epoch.Add(now), bytes)
+	s.out.send(now, bytes, packet{
+		sequence: s.sequence, stamp: s.stamp, sent: now, ticks: uint8(s.table.ticks), fec: coded.fec, red: depth, feedback: -1,
+	})
+}
+
+// play plays one tick.
+func (s *side) play(now time.Duration) { s.buffer.Next(now) }
+
+// tell sends feedback about what was played.
+func (s *side) tell(now time.Duration, epoch time.Time) {
+	t := told{feedback: s.driver.Feedback(epoch.Add(now), s.buffer.Stats())}
+	t.report, t.heard = s.recent.report()
+	if !t.heard {
+		return
+	}
+	s.reported = append(s.reported, t)
+	s.out.send(now, feedbackBytes, packet{feedback: int32(len(s.reported) - 1)})
+}
+
+// take receives a packet of the peer.
+func (s *side) take(p packet, peer *side, epoch time.Time) {
+	s.lastCame = p.at
+	if p.feedback >= 0 {
+		t := &peer.reported[p.feedback]
+		s.driver.TakeReport(epoch.Add(p.at), t.report)
+		s.driver.TakeFeedback(epoch.Add(p.at), t.feedback)
+		return
+	}
+	s.driver.Heard()
+	s.recent.observe(p)
+	for depth := p.red; depth > 0; depth-- {
+		older := p
+		older.sequence -= uint16(depth)
+		older.stamp -= uint32(depth) * uint32(p.ticks) * playout.TickSamples
+		s.buffer.PushRedundant(p.at, older.sequence, older.stamp, payload(p.ticks, 0))
+	}
+	s.buffer.Push(p.at, p.sequence, p.stamp, payload(p.ticks, p.fec))
+}
+
+// payload stands for a coded frame: how many ticks it plays, and how many before it it can restore.
+func payload(ticks, fec uint8) []byte { return payloads[ticks][fec][:] }
+
+var payloads = func() (all [wholeTicks + 1][wholeTicks + 1][2]byte) {
+	for ticks := range all {
+		for fec := range all[ticks] {
+			all[ticks][fec] = [2]byte{byte(ticks), byte(fec)}
+		}
+	}
+	return all
+}()
+
+func newBuffer() *playout.Buffer {
+	return playout.New(playout.Config{
+		Duration:   func(p []byte) time.Duration { return time.Duration(p[0]) * playout.Tick },
+		Redundancy: func(p []byte) time.Duration { return time.Duration(p[1]) * playout.Tick },
+	})
+}
+
+// reception is what receiver reports tell (RFC 3550, sections 6.4.1 and A.8).
+type reception struct {
+	begun    bool
+	base     uint32
+	highest  uint32 // extended
+	received uint32
+	transit  float64
+	jitter   float64 // in timestamp units
+}
+
+func (r *reception) observe(p packet) {
+	if !r.begun {
+		r.begun = true
+		r.base = uint32(p.sequence)
+		r.highest = r.base
+	}
+	if ahead := p.sequence - uint16(r.highest); ahead < 1<<15 {
+		r.highest += uint32(ahead)
+	}
+	r.received++
+	transit := p.at.Seconds()*48000 - float64(p.stamp)
+	if r.received > 1 {
+		d := transit - r.transit
+		if d < 0 {
+			d = -d
+		}
+		r.jitter += (d - r.jitter) / 16
+	}
+	r.transit = transit
+}
+
+func (r *reception) report() (rtcp.ReceptionReport, bool) {
+	lost := int64(r.highest-r.base) + 1 - int64(r.received)
+	return rtcp.ReceptionReport{
+		TotalLost: uint32(max(lost, 0)) & 0xffffff, LastSequenceNumber: r.highest, Jitter: uint32(r.jitter),
+	}, r.begun
+}

@@ -1,0 +1,276 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/training/lab/network"
+	"github.com/attune-calls/attune/training/lab/network/tcp"
+)
+
+// streams is the path of a call whose sides each reach the relay over TCP: two connections, with the relay between.
+// Whatever one loses, everything behind it waits for.
+type streams struct {
+	sides   [2]connection
+	core    time.Duration
+	extra   int // bytes of a message beyond the payload of RTP: headers, SRTP tag, TURN framing, TLS record
+	flying  segments
+	arrived [2][]packet // at the sides, in order, not delivered yet
+}
+
+// The ends of a connection.
+const (
+	client = iota
+	relay
+)
+
+// connection is one TCP connection between a side and the relay.
+type connection struct {
+	ends    [2]*tcp.Endpoint
+	links   [2]*network.Link // that each end sends on
+	queues  [2]queue         // of messages that each end has to send
+	carried [2]carried       // by each end
+}
+
+// queue holds messages that do not fit the send buffer yet.
+type queue struct {
+	messages []message
+	written  int // bytes of the first one
+}
+
+// message is a packet in a stream.
+type message struct {
+	bytes  int
+	packet packet
+}
+
+// carried is what an end has written and the other has not read in full.
+type carried struct {
+	messages []message
+	read     int // bytes of the first one
+}
+
+// relayQueue is how many messages wait before further ones are lost, as in the clients of package lab.
+const relayQueue = 64
+
+func newStreams(wires [2]wire, transport model.Transport, core, now time.Duration) *streams {
+	s := &streams{core: core, extra: transport.OverheadBytes() - network.TCPHeaderBytes}
+	for side := range s.sides {
+		c := &s.sides[side]
+		c.links = [2]*network.Link{client: wires[side].up, relay: wires[side].down}
+		c.ends[client] = tcp.Dial(now)
+	}
+	for side := range s.sides {
+		s.flush(now, side, client)
+	}
+	return s
+}
+
+// ready reports whether both connections are set up.
+func (s *streams) ready() bool {
+	return s.sides[0].up() && s.sides[1].up()
+}
+
+func (c *connection) up() bool { return c.ends[client].Established() }
+
+// send gives a side's connection a message.
+func (s *streams) send(now time.Duration, side, bytes int, p packet) {
+	s.sides[side].put(client, message{bytes + s.extra, p})
+	s.flush(now, side, client)
+}
+
+func (c *connection) put(end int, m message) {
+	if q := &c.queues[end]; len(q.messages) < relayQueue {
+		q.messages = append(q.messages, m)
+	}
+}
+
+// zeros stands for what is sent: only lengths matter.
+var zeros [64 << 10]byte
+
+// flush writes what fits and sends what may be sent.
+func (s *streams) flush(now time.Duration, side, end int) {
+	c := &s.sides[side]
+	e, q := c.ends[end], &c.queues[end]
+	if e == nil {
+		return
+	}
+	for len(q.messages) > 0 {
+		m := q.messages[0]
+		n := e.Write(zeros[:m.bytes-q.written])
+		if q.written += n; q.written < m.bytes {
+			break
+		}
+		c.carried[end].messages = append(c.carried[end].messages, m)
+		q.messages, q.written = q.messages[1:], 0
+	}
+	for {
+		segment, ok := e.Output(now)
+		if !ok {
+			return
+		}
+		length := len(segment.Payload)
+		segment.Payload = nil
+		at, dropped := now, network.Delivered
+		if end == relay { // the core comes first
+			at += s.core
+		}
+		if at, dropped = c.links[end].Send(at, length+network.TCPHeaderBytes, network.TCP); dropped != network.Delivered {
+			continue
+		}
+		if end == client {
+			at += s.core
+		}
+		s.flying.put(flight{at: at, side: side, to: 1 - end, length: length, segment: segment})
+	}
+}
+
+// advance lets time pass.
+func (s *streams) advance(now time.Duration) {
+	for {
+		at, side, end, due := s.next()
+		if at > now {
+			return
+		}
+		if due {
+			s.sides[side].ends[end].Tick(at)
+			s.flush(at, side, end)
+			continue
+		}
+		f := s.flying.take()
+		c := &s.sides[f.side]
+		f.segment.Payload = zeros[:f.length]
+		switch e := c.ends[f.to]; {
+		case e != nil:
+			e.Receive(at, f.segment)
+		case f.to == relay && f.segment.SYN:
+			c.ends[relay] = tcp.Accept(at, f.segment)
+		default:
+			continue
+		}
+		s.read(at, f.side, f.to)
+		s.flush(at, f.side, f.to)
+	}
+}
+
+// next is what happens next: the arrival of a segment, or the deadline of an end.
+func (s *streams) next() (at time.Duration, side, end int, due bool) {
+	at = never
+	if s.flying.n() > 0 {
+		at = s.flying.first().at
+	}
+	for i := range s.sides {
+		for j, e := range s.sides[i].ends {
+			if e == nil {
+				continue
+			}
+			if deadline, set := e.Deadline(); set && deadline < at {
+				at, side, end, due = deadline, i, j, true
+			}
+		}
+	}
+	return at, side, end, due
+}
+
+const never = time.Duration(1<<63 - 1)
+
+// read takes whole messages from an end: the relay passes them on, a side gets them.
+func (s *streams) read(now time.Duration, side, end int) {
+	c := &s.sides[side]
+	from := &c.carried[1-end]
+	var b [8 << 10]byte
+	for {
+		n, _ := c.ends[end].Read(b[:])
+		if n == 0 {
+			return
+		}
+		from.read += n
+		for len(from.messages) > 0 && from.read >= from.messages[0].bytes {
+			m := from.messages[0]
+			from.read -= m.bytes
+			from.messages = from.messages[1:]
+			if end == relay {
+				s.sides[1-side].put(relay, m)
+				s.flush(now, 1-side, relay)
+				continue
+			}
+			m.packet.at = now
+			s.arrived[side] = append(s.arrived[side], m.packet)
+		}
+	}
+}
+
+// lane is the direction of streams from a side to the other.
+type lane struct {
+	streams *streams
+	from    int
+}
+
+func (l lane) send(now time.Duration, bytes int, p packet) { l.streams.send(now, l.from, bytes, p) }
+
+func (l lane) advance(now time.Duration, deliver func(packet)) {
+	l.streams.advance(now)
+	got := l.streams.arrived[1-l.from]
+	l.streams.arrived[1-l.from] = got[:0]
+	for _, p := range got {
+		deliver(p)
+	}
+}
+
+// flight is a segment on its way.
+type flight struct {
+	at       time.Duration
+	side, to int
+	length   int // of the payload, which is not kept
+	order    uint64
+	segment  tcp.Segment
+}
+
+// segments is a heap of flights by the time of their arrival; equal times keep the order of sending.
+type segments struct {
+	heap []flight
+	sent uint64
+}
+
+func (s *segments) n() int         { return len(s.heap) }
+func (s *segments) first() *flight { return &s.heap[0] }
+
+func (s *segments) less(i, j int) bool {
+	a, b := &s.heap[i], &s.heap[j]
+	return a.at < b.at || a.at == b.at && a.order < b.order
+}
+
+func (s *segments) put(f flight) {
+	s.sent++
+	f.order = s.sent
+	s.heap = append(s.heap, f)
+	for i := len(s.heap) - 1; i > 0; {
+		parent := (i - 1) / 2
+		if !s.less(i, parent) {
+			return
+		}
+		s.heap[i], s.heap[parent] = s.heap[parent], s.heap[i]
+		i = parent
+	}
+}
+
+func (s *segments) take() flight {
+	top := s.heap[0]
+	last := len(s.heap) - 1
+	s.heap[0] = s.heap[last]
+	s.heap = s.heap[:last]
+	for i := 0; ; {
+		child := 2*i + 1
+		if child >= last {
+			return top
+		}
+		if child+1 < last && s.less(child+1, child) {
+			child++
+		}
+		if !s.less(child, i) {
+			return top
+		}
+		s.heap[i], s.heap[child] = s.heap[child], s.heap[i]
+		i = child
+	}
+}
