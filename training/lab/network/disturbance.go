@@ -12,13 +12,14 @@ import (
 type lossProcess struct {
 	model  Loss
 	share  float64
-	memory float64
+	forget float64 // logarithm of memory per nanosecond; -Inf where nothing is remembered
 	bad    bool
 	at     time.Duration
 }
 
 func newLossProcess(model Loss, random *rand.Rand) lossProcess {
-	p := lossProcess{model: model, share: model.badShare(), memory: max(0, 1-model.P-model.R)}
+	p := lossProcess{model: model, share: model.badShare()}
+	p.forget = math.Log(max(0, 1-model.P-model.R)) / float64(LossStep)
 	p.bad = p.share > 0 && random.Float64() < p.share
 	return p
 }
@@ -30,7 +31,7 @@ func (p *lossProcess) lose(t time.Duration, random *rand.Rand) bool {
 		if p.bad {
 			state = 1
 		}
-		kept := math.Pow(p.memory, float64(t-p.at)/float64(LossStep))
+		kept := math.Exp(p.forget * float64(t-p.at))
 		p.bad = random.Float64() < p.share+(state-p.share)*kept
 	}
 	p.at = max(p.at, t)

@@ -145,6 +145,10 @@ func (c *call) prepare() error {
 		}
 		c.sides[i] = s
 	}
+	for i, s := range c.sides {
+		peer := c.sides[1-i]
+		s.receive = func(p packet) { s.take(p, peer, c.epoch) }
+	}
 	return nil
 }
 
@@ -199,7 +203,7 @@ func (c *call) step(s *side, now time.Duration) error {
 	if peer == s {
 		peer = c.sides[callee]
 	}
-	peer.out.advance(now, func(p packet) { s.take(p, peer, c.epoch) })
+	peer.out.advance(now, s.receive)
 	s.play(now)
 	if err := s.speak(now, c.epoch); err != nil {
 		return err

@@ -80,14 +80,16 @@ func (c *call) establish(now time.Duration, transport model.Transport, deadline 
 // over sends a packet to the callee and one back, and repeats that until an answer comes.
 func (e exchange) over(paths [2]path, now, deadline time.Duration) (done time.Duration, ok bool) {
 	repeat, due := firstRepeat, now
+	answer := func(p packet) { paths[callee].send(p.at, e.back, packet{feedback: -1}) }
+	answered := func(packet) { ok = true }
 	for ; now < deadline; now += setupStep {
 		if now >= due {
 			paths[caller].send(now, e.there, packet{feedback: -1})
 			due = now + repeat
 			repeat = min(2*repeat, mostRepeat)
 		}
-		paths[caller].advance(now, func(p packet) { paths[callee].send(p.at, e.back, packet{feedback: -1}) })
-		paths[callee].advance(now, func(packet) { ok = true })
+		paths[caller].advance(now, answer)
+		paths[callee].advance(now, answered)
 		if ok {
 			return now, true
 		}

@@ -15,7 +15,8 @@ type side struct {
 	driver   *policy.Stepped
 	frames   *Frames
 	wire     wire
-	out      path // to the other side
+	out      path         // to the other side
+	receive  func(packet) // takes what the other side sends
 	buffer   *playout.Buffer
 	reported []told // what this side has told, by index
 
