@@ -127,6 +127,9 @@ func (c *call) prepare() error {
 		}
 		s.wire.up, s.wire.down = c.plan.Profile.Links(random.Uint64())
 		s.phase = time.Duration(random.Int64N(int64(playout.Tick)))
+		for clock := range s.clocks {
+			s.clocks[clock] = time.Duration(random.Int64N(int64(tellEvery)))
+		}
 		s.sequence, s.stamp = uint16(random.Uint32()), random.Uint32()
 		profile := c.plan.Profile
 		own := []policy.Option{
@@ -168,7 +171,9 @@ func (c *call) talk(begin time.Duration) error {
 	c.move.former = policyTransport{first.Transport, first.Site}
 	for _, s := range c.sides {
 		s.phase += begin
-		s.nextTell = s.phase + tellEvery
+		for clock := range s.clocks {
+			s.clocks[clock] += begin + tellEvery
+		}
 		s.lastCame = begin
 		s.driver.TransportIs(c.epoch.Add(begin), first.Transport, first.Site)
 	}
@@ -208,10 +213,7 @@ func (c *call) step(s *side, now time.Duration) error {
 	if err := s.speak(now, c.epoch); err != nil {
 		return err
 	}
-	if now >= s.nextTell {
-		s.tell(now, c.epoch)
-		s.nextTell += tellEvery
-	}
+	s.tell(now, c.epoch)
 	if due := s.driver.Due(); !due.IsZero() && !c.epoch.Add(now).Before(due) {
 		s.driver.Step(c.epoch.Add(now))
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/attune-calls/attune/training/lab/network"
 )
 
-// packet is what travels: a stretch of media, or feedback.
+// packet is what travels.
 type packet struct {
 	at       time.Duration // of arrival
 	sequence uint16
@@ -16,8 +16,19 @@ type packet struct {
 	ticks    uint8
 	fec      uint8
 	red      uint8 // frames before this one that it repeats
-	feedback int32 // index of the report it carries, -1 = media
+	kind     kind
+	told     int32 // index of what a packet of RTCP tells
 }
+
+// kind is what a packet carries.
+type kind uint8
+
+const (
+	kindMedia    kind = iota
+	kindFeedback      // Attune's APP packet
+	kindReport        // a receiver report
+	kindOther         // what only takes room: sender reports, ICE, DTLS
+)
 
 // wire is one access network of a call: both directions.
 type wire struct{ up, down *network.Link }

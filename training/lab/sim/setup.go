@@ -80,11 +80,11 @@ func (c *call) establish(now time.Duration, transport model.Transport, deadline 
 // over sends a packet to the callee and one back, and repeats that until an answer comes.
 func (e exchange) over(paths [2]path, now, deadline time.Duration) (done time.Duration, ok bool) {
 	repeat, due := firstRepeat, now
-	answer := func(p packet) { paths[callee].send(p.at, e.back, packet{feedback: -1}) }
+	answer := func(p packet) { paths[callee].send(p.at, e.back, packet{kind: kindOther}) }
 	answered := func(packet) { ok = true }
 	for ; now < deadline; now += setupStep {
 		if now >= due {
-			paths[caller].send(now, e.there, packet{feedback: -1})
+			paths[caller].send(now, e.there, packet{kind: kindOther})
 			due = now + repeat
 			repeat = min(2*repeat, mostRepeat)
 		}

@@ -26,24 +26,27 @@ type side struct {
 	stamp    uint32
 	sizes    [model.MaxREDDepth + 1]frame // of the latest frames, for redundancy
 	phase    time.Duration                // of its clock within a tick
-	nextTell time.Duration
-	lastCame time.Duration // when anything came last
+	clocks   [rtcpKinds]time.Duration     // when each kind of RTCP is sent next
+	lastCame time.Duration                // when anything came last
 	recent   reception
 
 	sentMedia time.Duration // when the first packet was sent; negative before
 	dead      bool
 }
 
-// told is one RTCP compound packet: Attune's feedback and a receiver report.
+// told is what RTCP tells the other side about once a second.
 type told struct {
 	feedback policy.Feedback
 	report   rtcp.ReceptionReport
-	heard    bool // a stream to report on
 }
 
-// feedbackBytes is the size of such a packet beyond what packets of media have too: the receiver report (32) and the APP
-// packet (12 + 48), less the RTP header that the overhead of a path counts.
-const feedbackBytes = 32 + 60 - 12
+// The sizes of RTCP packets, each sent on its own as pion does: on the wire they carry an SRTCP index and tag (14 bytes)
+// where media have an RTP header and an SRTP tag (22, counted by model.Transport.OverheadBytes).
+const (
+	feedbackBytes     = 60 + 14 - 22
+	reportBytes       = 32 + 14 - 22
+	senderReportBytes = 28 + 14 - 22
+)
 
 // speak codes the tick that begins now, and sends the frame that begins with it. A frame is sent when its audio is
 // complete.
@@ -92,31 +95,68 @@ func (s *side) send(now time.Duration, coded frame, epoch time.Time) {
 	}
 	s.driver.Sent(epoch.Add(now), bytes)
 	s.out.send(now, bytes, packet{
-		sequence: s.sequence, stamp: s.stamp, sent: now, ticks: uint8(s.table.ticks), fec: coded.fec, red: depth, feedback: -1,
+		sequence: s.sequence, stamp: s.stamp, sent: now, ticks: uint8(s.table.ticks), fec: coded.fec, red: depth,
 	})
 }
 
 // play plays one tick.
 func (s *side) play(now time.Duration) { s.buffer.Next(now) }
 
-// tell sends feedback about what was played.
+// The kinds of RTCP that a side sends once a second, each by a clock of its own.
+const (
+	clockSenderReport = iota
+	clockReport
+	clockFeedback
+	rtcpKinds
+)
+
+// tell sends the RTCP that is due before the next tick.
 func (s *side) tell(now time.Duration, epoch time.Time) {
-	t := told{feedback: s.driver.Feedback(epoch.Add(now), s.buffer.Stats())}
-	t.report, t.heard = s.recent.report()
-	if !t.heard {
+	for {
+		clock, at := 0, s.clocks[0]
+		for i, due := range s.clocks {
+			if due < at {
+				clock, at = i, due
+			}
+		}
+		if at >= now+playout.Tick {
+			return
+		}
+		s.clocks[clock] += tellEvery
+		s.rtcp(clock, max(at, now), epoch)
+	}
+}
+
+func (s *side) rtcp(clock int, now time.Duration, epoch time.Time) {
+	if clock == clockSenderReport {
+		s.out.send(now, senderReportBytes, packet{kind: kindOther})
 		return
 	}
+	report, heard := s.recent.report()
+	if !heard {
+		return
+	}
+	t := told{report: report}
+	bytes, k := reportBytes, kindReport
+	if clock == clockFeedback {
+		t.feedback = s.driver.Feedback(epoch.Add(now), s.buffer.Stats())
+		bytes, k = feedbackBytes, kindFeedback
+	}
 	s.reported = append(s.reported, t)
-	s.out.send(now, feedbackBytes, packet{feedback: int32(len(s.reported) - 1)})
+	s.out.send(now, bytes, packet{kind: k, told: int32(len(s.reported) - 1)})
 }
 
 // take receives a packet of the peer.
 func (s *side) take(p packet, peer *side, epoch time.Time) {
 	s.lastCame = p.at
-	if p.feedback >= 0 {
-		t := &peer.reported[p.feedback]
-		s.driver.TakeReport(epoch.Add(p.at), t.report)
-		s.driver.TakeFeedback(epoch.Add(p.at), t.feedback)
+	switch p.kind {
+	case kindFeedback:
+		s.driver.TakeFeedback(epoch.Add(p.at), peer.reported[p.told].feedback)
+		return
+	case kindReport:
+		s.driver.TakeReport(epoch.Add(p.at), peer.reported[p.told].report)
+		return
+	case kindOther:
 		return
 	}
 	s.driver.Heard()
