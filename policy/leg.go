@@ -15,8 +15,9 @@ type leg struct {
 	arm     uint8
 	decider *Decider
 
-	context model.Context // static fields, and the last measured ones
-	live    bool          // media flows
+	context  model.Context // static fields, and the last measured ones
+	measured model.Measurement
+	live     bool // media flows
 
 	segment     model.Segment // the one that runs; its Action is the action in force
 	interval    *time.Timer   // fires at due; nil without a clock of its own, see Stepped
@@ -38,6 +39,7 @@ const (
 // start makes the first decision.
 func (f *Factory) start() {
 	f.leg.context = f.options.context
+	f.leg.measured = model.Unmeasured()
 	f.adoptPolicy()
 	f.decide(model.CauseStart)
 }
@@ -182,7 +184,7 @@ func (f *Factory) decide(cause model.Cause) {
 		c.Previous = l.segment.Action
 	}
 	before := l.segment.Action
-	decision := l.decider.Decide(&c, f.lock(now), f.options.random)
+	decision := f.choose(&c, now)
 	d := &l.policy.document
 	l.segment = model.Segment{
 		Cause: cause, Context: c, Action: decision.Action, Propensity: decision.Propensity, Explored: decision.Explored,
@@ -197,10 +199,24 @@ func (f *Factory) decide(cause model.Cause) {
 	})
 }
 
+// choose asks the rule, if there is one, or the policy.
+func (f *Factory) choose(c *model.Context, now time.Time) Decision {
+	lock := f.lock(now)
+	if f.options.rule == nil {
+		return f.leg.decider.Decide(c, lock, f.options.random)
+	}
+	a := f.options.rule.Decide(c, &f.leg.measured)
+	if lock != (TransportLock{}) {
+		a.Transport, a.Site = lock.Transport, lock.Site
+	}
+	return Decision{Action: a, Index: -1, Propensity: model.PropensityScale}
+}
+
 // endSegment measures the segment and hands it over.
 func (f *Factory) endSegment(now time.Time) {
 	l := &f.leg
 	m := f.meter.measure(now, l.segment.Action, f.options.quality)
+	f.leg.measured = m
 	if !math.IsNaN(m.SentKbps) { // what a segment did not measure, the one before still says
 		m.Describe(&l.context)
 	}

@@ -50,6 +50,7 @@ type options struct {
 	arm        int // -1 = by assignment
 	limits     Limits
 	interval   time.Duration // 0 = the policy's
+	rule       Rule          // nil = the policy decides
 	events     func(Event)
 }
 
@@ -151,6 +152,17 @@ func WithInterval(d time.Duration) Option {
 		return nil
 	}
 }
+
+// A Rule decides in place of the policy: the fixed rules of other clients, for comparisons in a laboratory.
+type Rule interface {
+	// Decide gives the action for c, valid and in the codec's reach. Of the segment that ended just now m says what was
+	// measured; at the start of the call nothing was. c.Previous is the action in force.
+	Decide(c *model.Context, m *model.Measurement) model.Action
+}
+
+// WithRule lets a rule decide, at the policy's interval or the one of WithInterval. Its decisions are reported as made by
+// no policy, with certainty. Not for clients: a rule is not held to the safe envelope.
+func WithRule(r Rule) Option { return func(o *options) error { o.rule = r; return nil } }
 
 // WithEvents sets a callback for decisions, closed segments and faults, for timelines and logs. It is called off the
 // path of packets, one event at a time, and must not block. What it is told stays on the device: measurements in an
