@@ -15,6 +15,9 @@ type lossProcess struct {
 	forget float64 // logarithm of memory per nanosecond; -Inf where nothing is remembered
 	bad    bool
 	at     time.Duration
+
+	step time.Duration // the latest time between two packets, which most have in common
+	kept float64       // what is remembered after it
 }
 
 func newLossProcess(model Loss, random *rand.Rand) lossProcess {
@@ -31,8 +34,11 @@ func (p *lossProcess) lose(t time.Duration, random *rand.Rand) bool {
 		if p.bad {
 			state = 1
 		}
-		kept := math.Exp(p.forget * float64(t-p.at))
-		p.bad = random.Float64() < p.share+(state-p.share)*kept
+		if t-p.at != p.step {
+			p.step = t - p.at
+			p.kept = math.Exp(p.forget * float64(p.step))
+		}
+		p.bad = random.Float64() < p.share+(state-p.share)*p.kept
 	}
 	p.at = max(p.at, t)
 	chance := p.model.Good

@@ -21,6 +21,7 @@ type side struct {
 	reported []told // what this side has told, by index
 
 	table    *table
+	coded    model.Action // the one of the table
 	tick     int // of the speech, that is coded next
 	sequence uint16
 	stamp    uint32
@@ -52,13 +53,13 @@ const (
 // complete.
 func (s *side) speak(now time.Duration, epoch time.Time) error {
 	if s.table == nil || s.tick%s.table.ticks == 0 { // at a frame boundary, where a new action takes effect
-		t, err := s.frames.table(s.driver.Action())
-		if err != nil {
-			return err
-		}
-		s.table = t
-		if s.tick%t.ticks != 0 { // a longer frame begins where the speech is, not on its own grid
-			s.tick -= s.tick % t.ticks
+		if action := s.driver.Action(); s.table == nil || action != s.coded {
+			t, err := s.frames.table(action)
+			if err != nil {
+				return err
+			}
+			s.table, s.coded = t, action
+			s.tick -= s.tick % t.ticks // a longer frame begins on its own grid
 		}
 	}
 	s.tick++
