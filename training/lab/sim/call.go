@@ -38,16 +38,16 @@ const DefaultCore = 4 * time.Millisecond
 func (p *Plan) Validate() error {
 	var faults []error
 	if p.Profile == nil {
-		faults = append(faults, errors.New("Profile is missing: see network.Load"))
+		faults = append(faults, errors.New("no Profile: see network.Load"))
 	}
 	if p.Frames == nil {
-		faults = append(faults, errors.New("Frames are missing: see NewFrames"))
+		faults = append(faults, errors.New("no Frames: see NewFrames"))
 	}
 	if p.Duration <= 0 || p.Duration > maxDuration {
-		faults = append(faults, fmt.Errorf("Duration %v is outside 0..%v", p.Duration, maxDuration))
+		faults = append(faults, fmt.Errorf("duration %v is outside 0..%v", p.Duration, maxDuration))
 	}
 	if p.Core < 0 || p.Core > time.Second {
-		faults = append(faults, fmt.Errorf("Core %v is outside 0..1 s", p.Core))
+		faults = append(faults, fmt.Errorf("core %v is outside 0..1 s", p.Core))
 	}
 	return errors.Join(faults...)
 }

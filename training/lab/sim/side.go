@@ -22,7 +22,7 @@ type side struct {
 
 	table    *table
 	coded    model.Action // the one of the table
-	tick     int // of the speech, that is coded next
+	tick     int          // of the speech, that is coded next
 	sequence uint16
 	stamp    uint32
 	sizes    [model.MaxREDDepth + 1]frame // of the latest frames, for redundancy
