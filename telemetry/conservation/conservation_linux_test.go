@@ -165,7 +165,8 @@ func (s *system) report(t *testing.T, log *faultLog, v *verdict, h *holdings) {
 			t.Errorf("coverage: %s never happened", c.what)
 		}
 	}
-	fmt.Printf("coverage: %s; rows %d for %d reports, clickhouse restarts %d\n", strings.Join(parts, ", "), h.counts.Rows, h.counts.Reports, s.server.Restarts())
+	fmt.Printf("coverage: %s; rows %d for %d reports, clickhouse restarts %d, acknowledged messages that came back from a full disk %d\n",
+		strings.Join(parts, ", "), h.counts.Rows, h.counts.Reports, s.server.Restarts(), s.happened.orphans.Load())
 	if !v.faultless() {
 		t.Error(v)
 	}

@@ -15,6 +15,11 @@
 // deleted, a stream retired and made anew; clients restarted, clients whose clock jumps by days; reports resent after the
 // window of de-duplication, and copies published at once through different doors.
 //
+// What a full disk does: a client keeps its reports in memory and writes them as soon as there is room; ClickHouse refuses
+// inserts, and ingest tries again until it takes them; NATS acknowledges nothing more and gives up JetStream for good, so
+// that it must be started again. That loses nothing, but messages whose removal it could not write down are in the stream
+// again, behind the consumer, until they are too old.
+//
 // When the dust has settled the verdict compares the oracle with everything training and people read: each acknowledged
 // report is there with the payload it must have, nothing is there that was not sent, nothing counts twice, and every
 // refused message was counted once. The test fails as well when a kind of fault, a duplicate, a redelivery, a reconnect,

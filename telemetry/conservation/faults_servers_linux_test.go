@@ -173,7 +173,7 @@ func (s *system) recreateStream(ctx context.Context) error {
 		return err
 	}
 	if err := s.drained(ctx, readyPatience); err != nil {
-		return err
+		return errors.Join(err, retry(ctx, s.makeStream)) // the rest of the test needs one that takes reports
 	}
 	if err := retry(ctx, func(ctx context.Context) error {
 		err := s.admin.DeleteStream(ctx, telemetry.Stream)

@@ -106,13 +106,11 @@ func (f fault) String() string {
 // schedule is the faults of each lane in order.
 type schedule [lanes][]fault
 
-// newSchedule draws n faults: each target once, then more of them such that every lane gets its share.
+// newSchedule draws n faults, at least len(targets): each target once, then more of them such that every lane gets its
+// share.
 func newSchedule(seed uint64, n int) schedule {
 	rng := rand.New(rand.NewPCG(seed, 0xfa017))
-	var all []target
-	for len(all)+len(targets) <= n && len(all) == 0 {
-		all = append(all, targets...)
-	}
+	all := slices.Clone(targets)
 	byLane := make([][]target, lanes)
 	for _, t := range targets {
 		byLane[t.lane] = append(byLane[t.lane], t)
@@ -129,9 +127,13 @@ func newSchedule(seed uint64, n int) schedule {
 	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	var s schedule
 	for i, t := range all {
+		pause := 3 * time.Second // so that all lanes last about as long
+		if t.lane == laneServers {
+			pause = 300 * time.Millisecond
+		}
 		s[t.lane] = append(s[t.lane], fault{
 			target: t, number: i + 1, draw: rng.Uint64(),
-			pause: 50*time.Millisecond + time.Duration(rng.Int64N(int64(250*time.Millisecond))),
+			pause: 50*time.Millisecond + time.Duration(rng.Int64N(int64(pause))),
 			hold:  200*time.Millisecond + time.Duration(rng.Int64N(int64(time.Second))),
 		})
 	}
