@@ -1,18 +1,16 @@
 package network
 
 import (
-	"bytes"
 	"embed"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/attune-calls/attune/training/lab/internal/strictjson"
 )
 
 //go:embed profiles/*.json
@@ -64,7 +62,7 @@ func parseProfile(data []byte, name string, readTraces bool) (*Profile, error) {
 		return nil, fmt.Errorf("network profile %s: %d bytes, more than the %d allowed", name, len(data), MaxProfileBytes)
 	}
 	var p Profile
-	if err := decodeStrict(data, &p); err != nil {
+	if err := strictjson.Decode(data, &p); err != nil {
 		return nil, fmt.Errorf("network profile %s: %w", name, err)
 	}
 	for _, c := range []*Capacity{&p.Up.Capacity, &p.Down.Capacity} {
@@ -85,24 +83,6 @@ func parseProfile(data []byte, name string, readTraces bool) (*Profile, error) {
 		return nil, fmt.Errorf("network profile %s: %w", name, err)
 	}
 	return &p, nil
-}
-
-// decodeStrict unmarshals exactly one JSON value and tells the line of every fault.
-func decodeStrict(data []byte, into any) error {
-	checker := &keyChecker{data: data, decoder: json.NewDecoder(bytes.NewReader(data))}
-	if err := checker.value(reflect.TypeOf(into).Elem(), ""); err != nil {
-		return err
-	}
-	if _, err := checker.decoder.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("line %d: something follows the JSON value", checker.line())
-	}
-	if err := json.Unmarshal(data, into); err != nil {
-		if typed, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return fmt.Errorf("line %d: field %s: want %v, got a JSON %s", lineAt(data, typed.Offset), typed.Field, typed.Type, typed.Value)
-		}
-		return err
-	}
-	return nil
 }
 
 // readBounded reads a whole file unless it is longer than limit.

@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"reflect"
 	"strconv"
 	"time"
+
+	"github.com/attune-calls/attune/training/lab/internal/strictjson"
 )
 
 // eachLine calls f with every line that is not blank, counted from 1.
@@ -62,19 +63,17 @@ type stepJSON struct {
 
 // parseSteps reads a JSON step trace.
 func (t *Trace) parseSteps(data []byte) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	checker := &keyChecker{data: data, decoder: decoder}
-	if _, err := checker.token(); err != nil { // the opening bracket
+	checker := strictjson.New(data)
+	if _, err := checker.Token(); err != nil { // the opening bracket
 		return err
 	}
-	for i := 0; decoder.More(); i++ {
+	for i := 0; checker.Decoder.More(); i++ {
 		var entry stepJSON
 		var raw json.RawMessage
-		if err := decoder.Decode(&raw); err != nil {
-			return checker.fault(err)
+		if err := checker.Decoder.Decode(&raw); err != nil {
+			return checker.Fault(err)
 		}
-		inner := &keyChecker{data: raw, decoder: json.NewDecoder(bytes.NewReader(raw))}
-		err := inner.value(reflect.TypeFor[stepJSON](), fmt.Sprintf("entry %d", i))
+		err := strictjson.New(raw).Value(reflect.TypeFor[stepJSON](), fmt.Sprintf("entry %d", i))
 		if err == nil {
 			err = json.Unmarshal(raw, &entry)
 		}
@@ -85,16 +84,13 @@ func (t *Trace) parseSteps(data []byte) error {
 			err = t.appendStep(*entry.DurationMillis*1e6, *entry.BandwidthKbps*1000)
 		}
 		if err != nil {
-			return fmt.Errorf("line %d: entry %d: %w", checker.line(), i, err)
+			return fmt.Errorf("line %d: entry %d: %w", checker.Line(), i, err)
 		}
 	}
-	if _, err := checker.token(); err != nil { // the closing bracket
+	if _, err := checker.Token(); err != nil { // the closing bracket
 		return err
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("line %d: something follows the list", checker.line())
-	}
-	return nil
+	return checker.End("the list")
 }
 
 func (s *stepJSON) check() error {
