@@ -18,9 +18,14 @@ type lossProcess struct {
 
 	step time.Duration // the latest time between two packets, which most have in common
 	kept float64       // what is remembered after it
+
+	mask maskPlayer // takes the place of the chain where set
 }
 
 func newLossProcess(model Loss, random *rand.Rand) lossProcess {
+	if model.Mask != nil {
+		return lossProcess{mask: newMaskPlayer(model.Mask, random)}
+	}
 	p := lossProcess{model: model, share: model.badShare()}
 	p.forget = math.Log(max(0, 1-model.P-model.R)) / float64(LossStep)
 	p.bad = p.share > 0 && random.Float64() < p.share
@@ -29,6 +34,9 @@ func newLossProcess(model Loss, random *rand.Rand) lossProcess {
 
 // lose moves the chain to time t and draws whether a packet is lost.
 func (p *lossProcess) lose(t time.Duration, random *rand.Rand) bool {
+	if p.mask.mask != nil {
+		return p.mask.lose(t)
+	}
 	if p.share > 0 && t > p.at {
 		state := 0.0
 		if p.bad {

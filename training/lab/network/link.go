@@ -63,6 +63,8 @@ type Link struct {
 	police    [2]bucket
 	last      time.Duration // latest arrival so far
 	counts    Counts
+	constant  time.Duration // delay that never changes
+	varying   seriesPlayer
 }
 
 // NewLink starts a direction of a network. The seed drives capacity, jitter and loss. The direction is one that
@@ -88,6 +90,10 @@ func newLink(d Direction, seed uint64, traceStart time.Duration) *Link {
 	l := &Link{direction: d, random: rand.New(rand.NewPCG(seed, 0x6c696e6b))}
 	l.server = newServer(d.Capacity, l.random, traceStart)
 	l.loss = newLossProcess(d.Loss, l.random)
+	l.constant = d.Propagation.Duration()
+	if d.Propagation.Series != nil {
+		l.varying = newSeriesPlayer(d.Propagation, l.random)
+	}
 	l.police = [2]bucket{UDP: newBucket(d.Policing.UDP), TCP: newBucket(d.Policing.TCP)}
 	return l
 }
@@ -134,7 +140,10 @@ func (l *Link) send(wireBytes int, protocol Protocol) (time.Duration, DropReason
 	if l.loss.lose(departure, l.random) {
 		return 0, DroppedLoss
 	}
-	arrival := departure + l.direction.Propagation.Duration() + l.direction.Jitter.draw(l.random)
+	arrival := departure + l.constant + l.direction.Jitter.draw(l.random)
+	if l.varying.series != nil {
+		arrival += l.varying.delay(departure)
+	}
 	if !l.direction.Jitter.Reorder {
 		arrival = max(arrival, l.last)
 	}

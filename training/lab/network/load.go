@@ -65,24 +65,44 @@ func parseProfile(data []byte, name string, readTraces bool) (*Profile, error) {
 	if err := strictjson.Decode(data, &p); err != nil {
 		return nil, fmt.Errorf("network profile %s: %w", name, err)
 	}
-	for _, c := range []*Capacity{&p.Up.Capacity, &p.Down.Capacity} {
-		if c.TraceFile == "" || !readTraces {
-			continue
+	if readTraces {
+		for _, d := range []*Direction{&p.Up, &p.Down} {
+			if err := d.readRecordings(filepath.Dir(name)); err != nil {
+				return nil, fmt.Errorf("network profile %s: %w", name, err)
+			}
 		}
-		path := c.TraceFile
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(filepath.Dir(name), path)
-		}
-		trace, err := LoadTrace(path)
-		if err != nil {
-			return nil, fmt.Errorf("network profile %s: %w", name, err)
-		}
-		c.Trace = trace
 	}
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("network profile %s: %w", name, err)
 	}
 	return &p, nil
+}
+
+// readRecordings opens the files that a direction names, relative to a folder.
+func (d *Direction) readRecordings(dir string) error {
+	absolute := func(path string) string {
+		if filepath.IsAbs(path) {
+			return path
+		}
+		return filepath.Join(dir, path)
+	}
+	var err error
+	if file := d.Capacity.TraceFile; file != "" {
+		if d.Capacity.Trace, err = LoadTrace(absolute(file)); err != nil {
+			return err
+		}
+	}
+	if file := d.Propagation.SeriesFile; file != "" {
+		if d.Propagation.Series, err = LoadSeries(absolute(file)); err != nil {
+			return err
+		}
+	}
+	if file := d.Loss.MaskFile; file != "" {
+		if d.Loss.Mask, err = LoadMask(absolute(file)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readBounded reads a whole file unless it is longer than limit.

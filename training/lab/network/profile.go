@@ -55,13 +55,19 @@ type Queue struct {
 	Source string `json:"source"`
 }
 
-// Propagation is the constant part of the one-way delay.
+// Propagation is the one-way delay of an empty network: a constant, and with a Series half of each recorded round trip
+// time on top.
 type Propagation struct {
 	Millis float64 `json:"millis"`
-	Source string  `json:"source"`
+	// SeriesFile names a file of round trip times, relative to the profile's file; Load reads it into Series.
+	SeriesFile string `json:"series,omitempty"`
+	// SeriesIntervalMillis is how long each of them lasts; 0 = DefaultSeriesInterval.
+	SeriesIntervalMillis float64 `json:"seriesIntervalMillis,omitempty"`
+	Source               string  `json:"source"`
+	Series               *Series `json:"-"`
 }
 
-// Duration is the delay as a duration.
+// Duration is the constant part of the delay.
 func (p Propagation) Duration() time.Duration { return millis(p.Millis) }
 
 // Jitter is a random delay on top of propagation and queueing. Without Reorder a packet that would overtake an earlier
@@ -93,11 +99,18 @@ type Loss struct {
 	R      float64 `json:"r"`
 	Good   float64 `json:"good"` // chance of losing a packet in the good state
 	Bad    float64 `json:"bad"`  // and in the bad state
-	Source string  `json:"source"`
+	// MaskFile names a recorded loss mask, relative to the profile's file, that takes the place of the model; Load reads it
+	// into Mask.
+	MaskFile string `json:"mask,omitempty"`
+	Source   string `json:"source"`
+	Mask     *Mask  `json:"-"`
 }
 
 // Mean is the share of packets lost in the long run.
 func (l Loss) Mean() float64 {
+	if l.Mask != nil {
+		return l.Mask.Mean()
+	}
 	bad := l.badShare()
 	return bad*l.Bad + (1-bad)*l.Good
 }
@@ -183,6 +196,10 @@ func (d *Direction) validate(path string, fault func(string, ...any)) {
 	sourced("queue", d.Queue.Source)
 	between("propagation.millis", d.Propagation.Millis, 0, 10_000)
 	sourced("propagation", d.Propagation.Source)
+	between("propagation.seriesIntervalMillis", d.Propagation.SeriesIntervalMillis, 0, 1e9)
+	if d.Propagation.SeriesFile != "" && d.Propagation.Series == nil {
+		fault("%s.propagation.series %q was not read: open the profile with Load", path, d.Propagation.SeriesFile)
+	}
 
 	if d.Jitter != (Jitter{}) {
 		if d.Jitter.Distribution != JitterLogNormal && d.Jitter.Distribution != JitterNormal {
@@ -193,7 +210,17 @@ func (d *Direction) validate(path string, fault func(string, ...any)) {
 		between("jitter.maxMillis", d.Jitter.MaxMillis, 0, 10_000)
 		sourced("jitter", d.Jitter.Source)
 	}
-	if d.Loss != (Loss{}) {
+	switch l := d.Loss; {
+	case l == Loss{}:
+	case l.Mask != nil || l.MaskFile != "":
+		if l.Mask == nil {
+			fault("%s.loss.mask %q was not read: open the profile with Load", path, l.MaskFile)
+		}
+		if l.P != 0 || l.R != 0 || l.Good != 0 || l.Bad != 0 {
+			fault("%s.loss: want either a mask or p, r, good and bad", path)
+		}
+		sourced("loss", l.Source)
+	default:
 		between("loss.p", d.Loss.P, 0, 1)
 		between("loss.r", d.Loss.R, 0, 1)
 		between("loss.p + loss.r", d.Loss.P+d.Loss.R, math.SmallestNonzeroFloat64, 1)

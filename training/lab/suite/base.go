@@ -1,0 +1,193 @@
+package suite
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/training/lab/network"
+)
+
+// direction is which way a file was recorded.
+type direction uint8
+
+const (
+	unsaid direction = iota
+	upward
+	downward
+)
+
+// group is the files of one network.
+type group struct {
+	stem     string // path below the folder given, without ending and direction
+	up, down *network.Recording
+	whole    *network.Recording // of a file that says no direction
+}
+
+// put gives the group a recording, unless it has one for that direction already.
+func (g *group) put(d direction, r *network.Recording) bool {
+	slot := [...]**network.Recording{unsaid: &g.whole, upward: &g.up, downward: &g.down}[d]
+	if *slot != nil {
+		return false
+	}
+	*slot = r
+	return true
+}
+
+// directionOf splits a path into what the two directions of a network have in common and the direction.
+func directionOf(path string) (stem string, d direction) {
+	stem = path
+	for _, ending := range []string{".json", ".txt", ".log", ".dat", ".csv", ".trace", ".mahimahi", ".mask", ".rtt"} {
+		if trimmed := strings.TrimSuffix(stem, ending); trimmed != stem {
+			stem = trimmed
+			break
+		}
+	}
+	lower := strings.ToLower(stem)
+	for _, word := range []struct {
+		ending string
+		d      direction
+	}{{"uplink", upward}, {"downlink", downward}, {"up", upward}, {"down", downward}} {
+		at := len(lower) - len(word.ending) - 1
+		if at > 0 && strings.HasSuffix(lower, word.ending) && strings.ContainsRune("._-", rune(lower[at])) {
+			return filepath.ToSlash(stem[:at]), word.d
+		}
+	}
+	return filepath.ToSlash(stem), unsaid
+}
+
+// The network types of recordings whose names do not tell. Chosen: public capacity recordings are mostly of mobile
+// networks; masks and round trip times belong to a network whose capacity is no concern, and most calls are on Wi-Fi.
+const (
+	defaultCapacityType = model.Network4G
+	defaultPathType     = model.NetworkWiFi
+)
+
+// typeWords are the words of a name that tell a network type for certain. "3Glogs" counts as "3g".
+var typeWords = map[string]model.NetworkType{
+	"gprs": model.Network2G, "edge": model.Network2G, "2g": model.Network2G,
+	"hsdpa": model.Network3G, "hspa": model.Network3G, "umts": model.Network3G, "evdo": model.Network3G, "3g": model.Network3G,
+	"lte": model.Network4G, "4g": model.Network4G, "5g": model.Network5G,
+	"wifi": model.NetworkWiFi, "wlan": model.NetworkWiFi,
+	"fcc": model.NetworkEthernet, "ethernet": model.NetworkEthernet, "broadband": model.NetworkEthernet, "dsl": model.NetworkEthernet,
+	"satellite": model.NetworkSatellite, "starlink": model.NetworkSatellite,
+}
+
+// typeOf is the network type that a name tells, if it tells exactly one.
+func typeOf(name string) (model.NetworkType, bool) {
+	found := model.NetworkUnknown
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	for _, word := range words {
+		t, ok := typeWords[strings.TrimSuffix(strings.TrimSuffix(word, "s"), "log")]
+		if !ok {
+			continue
+		}
+		if found != model.NetworkUnknown && found != t {
+			return model.NetworkUnknown, false
+		}
+		found = t
+	}
+	return found, found != model.NetworkUnknown
+}
+
+// typeOfPath asks the file's name first, then the folders from the nearest on.
+func typeOfPath(path string) (model.NetworkType, bool) {
+	parts := strings.Split(path, "/")
+	for i := len(parts) - 1; i >= 0; i-- {
+		if t, ok := typeOf(parts[i]); ok {
+			return t, true
+		}
+	}
+	return model.NetworkUnknown, false
+}
+
+// baseFor is the committed profile that lends queue, propagation, jitter and loss to a recording of a network type: the
+// one of the same name, whose file tells where its figures come from or that they are chosen. 5G has none of its own and
+// borrows that of 4G.
+func baseFor(t model.NetworkType) *network.Profile {
+	name := t.String()
+	if t == model.Network5G {
+		name = model.Network4G.String()
+	}
+	p, err := network.Load(name)
+	if err != nil {
+		panic(err) // it is part of the binary
+	}
+	base := *p
+	base.Network = t
+	return &base
+}
+
+// part is the end of the name of one of several parts of a recording.
+var part = regexp.MustCompile(`[._-]part[._-]?[0-9]+$`)
+
+// network makes the network of a group. Its name is the path; a shorter one comes later.
+func (g *group) network() Network {
+	n := Network{Name: g.stem, Source: part.ReplaceAllString(g.stem, ""), Weight: 1}
+	if g.whole != nil && g.whole.Profile != nil {
+		profile := *g.whole.Profile
+		n.Profile, n.Type = &profile, profile.Network
+		return n
+	}
+	down := g.down
+	if g.whole != nil {
+		down = g.whole // what is recorded of a client is mostly what it receives
+	}
+	why := "as its name says"
+	t, certain := typeOfPath(g.stem)
+	if !certain {
+		t, why = defaultPathType, "by default, as its name does not tell"
+		for _, r := range []*network.Recording{g.up, down} {
+			if r != nil && r.Trace != nil {
+				t = defaultCapacityType
+			}
+		}
+	}
+	p := baseFor(t)
+	var recorded []string
+	for _, way := range []struct {
+		name string
+		r    *network.Recording
+		d    *network.Direction
+	}{{"up", g.up, &p.Up}, {"down", down, &p.Down}} {
+		if way.r != nil {
+			recorded = append(recorded, apply(way.r, p, way.d)+" "+way.name)
+		}
+	}
+	p.About = fmt.Sprintf("Recorded %s of %s, taken for %v %s; everything else is that of the profile %s, whose file says what is measured and what is chosen.",
+		strings.Join(recorded, " and "), g.stem, t, why, baseFor(t).Name)
+	n.Profile, n.Type = p, t
+	return n
+}
+
+// apply puts a recording in place of the figures of a profile and names what it was.
+func apply(r *network.Recording, p *network.Profile, d *network.Direction) string {
+	switch {
+	case r.Mask != nil:
+		// A mask was recorded over a whole path: no other loss is added in either direction.
+		p.Up.Loss, p.Down.Loss = without(p.Up.Loss), without(p.Down.Loss)
+		d.Loss = network.Loss{Mask: r.Mask, Source: "loss mask " + r.Mask.Name()}
+		return "loss"
+	case r.Series != nil:
+		// A round trip is to the core and back: half of it each way, in both directions.
+		for _, way := range []*network.Direction{&p.Up, &p.Down} {
+			way.Propagation = network.Propagation{Series: r.Series, Source: "half of the round trip times " + r.Series.Name() +
+				"; chosen: each lasts the 1 s between two pings"}
+		}
+		return "round trip times"
+	default:
+		d.Capacity = network.Capacity{Trace: r.Trace, Source: "trace " + r.Trace.Name()}
+		return "capacity"
+	}
+}
+
+// without is no loss unless it is another recording's.
+func without(l network.Loss) network.Loss {
+	if l.Mask != nil {
+		return l
+	}
+	return network.Loss{}
+}
