@@ -5,16 +5,24 @@ export PATH := $(PATH):/usr/sbin:$(CURDIR)/bin
 LINT_VERSION := v2.15.0
 PROTOC_GEN_GO_VERSION := v1.36.12
 FUZZTIME ?= 20s
+FAULTS ?= 1000
+ENGINE := telemetry/warehouse/testdata/engine
 
-.PHONY: demo test race lint fuzz bench gen build setup clean
+.PHONY: demo test race soak lint fuzz bench gen build setup clean
 
 demo: build ## the whole loop with real calls, about five minutes
 	bin/attune demo $(ARGS)
 
-test: setup ## every test, with the race detector, against real servers
+test: setup $(ENGINE)/node_modules/.package-lock.json ## every test, with the race detector, against real servers
 	CI=$${CI:-true} go test -race -timeout 15m ./...
 
 race: test
+
+soak: setup ## FAULTS faults injected into the way of reports; about half an hour
+	CI=true go test ./telemetry/conservation -run '^TestConservation$$' -v -timeout 120m -args -faults $(FAULTS)
+
+$(ENGINE)/node_modules/.package-lock.json: $(ENGINE)/package-lock.json ## a current ClickHouse engine, for the tests of every query
+	npm ci --prefix $(ENGINE) --no-audit --no-fund
 
 build: setup
 	go build -o bin/attune ./cmd/attune
@@ -33,7 +41,8 @@ fuzz: setup ## each parser for FUZZTIME
 	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ {names = names " " $$1} /^ok/ {n = split(names, f, " "); for (i = 1; i <= n; i++) print $$2, f[i]; names = ""}' | \
 	while read -r package target; do echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "$$package" || exit 1; done
 
-bench: setup ## timings; nothing is asserted
+bench: setup ## timings; nothing is asserted. Writes out/bench
+	go run ./telemetry/internal/bench -out out/bench/telemetry.json
 	go test -run '^$$' -bench . -benchmem ./...
 
 gen: ## generated code; needs Debian's protobuf-compiler
