@@ -59,7 +59,7 @@ func (w *Warehouse) InsertBlock(ctx context.Context, b Block) error {
 	if err := b.validate(); err != nil {
 		return err
 	}
-	err := w.insert(ctx, insertCalls, b.Token, func(batch driver.Batch) error { return appendReports(batch, b) })
+	err := w.insert(ctx, insertCalls, b.Token, func(batch driver.Batch) error { return appendReports(batch, b.sorted()) })
 	if err != nil {
 		return fmt.Errorf("insert %d reports into %s: %w%s", len(b.Reports), w.where, err, tableHint(err))
 	}
