@@ -20,7 +20,7 @@ import (
 func (w *Warehouse) RawInsert(ctx context.Context, reports []telemetry.Report) (send func() error, err error) {
 	var block proto.Buffer
 	err = w.insert(ctx, insertCalls, "", func(batch driver.Batch) error {
-		if err := appendReports(batch, Block{Reports: reports}); err != nil {
+		if err := appendReports(batch, Block{Reports: reports}.sorted()); err != nil {
 			return err
 		}
 		for _, c := range batch.Columns() {
