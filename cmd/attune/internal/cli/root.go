@@ -108,7 +108,7 @@ func newRoot(std streams) *cobra.Command {
 	verbs := []*cobra.Command{
 		newDemo(s), newUp(s), newVersion(s), newPrivacy(s),
 		newCall(s),
-		newEdge(s), newIngest(s), newImport(s), newTrain(s), newEvaluate(s), newWarehouse(s),
+		newEdge(s), newIngest(s), newImport(s), newTrain(s), newEvaluate(s), newWarehouse(s), newLab(s),
 		newKeys(s), newPublish(s), newRollout(s), newTransparency(s),
 	}
 	root.AddCommand(verbs...)

@@ -1,0 +1,308 @@
+package compare_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/policy"
+	"github.com/attune-calls/attune/training/lab/compare"
+	"github.com/attune-calls/attune/training/lab/sim"
+	"github.com/attune-calls/attune/training/lab/suite"
+)
+
+// frames is speech-like: bursts of noise with pauses.
+var frames = func() *sim.Frames {
+	random := rand.New(rand.NewPCG(1, 2))
+	pcm := make([]int16, 6*48000)
+	for i := range pcm {
+		envelope := math.Max(0, math.Sin(2*math.Pi*0.7*float64(i)/48000))
+		pcm[i] = int16(3000 * envelope * random.NormFloat64())
+	}
+	f, err := sim.NewFrames(pcm)
+	if err != nil {
+		panic(err)
+	}
+	return f
+}()
+
+// small is a catalogue that is quick to try.
+var small = model.Catalogue{
+	model.DefaultAction(),
+	{Codec: model.CodecOpus, BitrateKbps: 12, Bandwidth: model.BandwidthWide, FrameMillis: 60, Transport: model.TransportDirect},
+	{Codec: model.CodecOpus, BitrateKbps: 48, Bandwidth: model.BandwidthFull, FrameMillis: 20, Transport: model.TransportDirect},
+	{Codec: model.CodecOpus, BitrateKbps: 24, Bandwidth: model.BandwidthSuperWide, FrameMillis: 60, Transport: model.TransportRelayTCP, Site: 1},
+}
+
+func contenders(t testing.TB, names ...string) []compare.Contender {
+	t.Helper()
+	var all []compare.Contender
+	for _, name := range names {
+		c, err := compare.Named(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+func config(t testing.TB) compare.Config {
+	s := suite.Builtin()
+	for i := range s.Networks { // by source, as a real split
+		if i%2 == 1 {
+			s.Networks[i].Split = suite.Validation
+		}
+	}
+	return compare.Config{
+		Suite: s, Contenders: contenders(t, "telegram", "ana", "tgcalls", "best-static", "oracle"),
+		Frames: frames, Speech: "noise", Calls: 12, Seeds: 2, Duration: 10 * time.Second, Catalogue: small,
+	}
+}
+
+func mustRun(t testing.TB, c compare.Config) *compare.Result {
+	t.Helper()
+	r, err := compare.Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func encoded(t testing.TB, r *compare.Result) string {
+	t.Helper()
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func score(t testing.TB, s compare.Slice, name string) compare.Score {
+	t.Helper()
+	for _, score := range s.Scores {
+		if score.Name == name {
+			return score
+		}
+	}
+	t.Fatalf("no score of %s in %s", name, s.Name)
+	return compare.Score{}
+}
+
+func TestWorkersChangeNothing(t *testing.T) {
+	c := config(t)
+	c.Workers = 1
+	want := encoded(t, mustRun(t, c))
+	for _, workers := range []int{2, 5} {
+		c.Workers = workers
+		if diff := cmp.Diff(want, encoded(t, mustRun(t, c))); diff != "" {
+			t.Errorf("%d workers: %s", workers, diff)
+		}
+	}
+}
+
+func TestInterruptedAndContinued(t *testing.T) {
+	c := config(t)
+	c.Workers = 2
+	want := encoded(t, mustRun(t, c))
+	c.Journal, c.Resume = filepath.Join(t.TempDir(), "lab.journal"), true
+	stops := 0
+	for attempt := 0; ; attempt++ {
+		if attempt > 100 {
+			t.Fatal("it does not come to an end")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		seen := 0
+		c.Progress = func(compare.Done) {
+			if seen++; seen == 9+200*one(attempt == 0) {
+				cancel()
+			}
+		}
+		got, err := compare.Run(ctx, c)
+		cancel()
+		if err == nil {
+			if diff := cmp.Diff(want, encoded(t, got)); diff != "" {
+				t.Errorf("after %d interruptions: %s", stops, diff)
+			}
+			break
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		stops++
+		if _, err := os.Stat(c.Journal); err != nil {
+			t.Fatalf("no journal after an interruption: %v", err)
+		}
+		if attempt == 0 { // the search had not ended; let it, this time
+			c.Progress = nil
+			ctx, cancel := context.WithCancel(t.Context())
+			calls := int64(0)
+			c.Progress = func(d compare.Done) {
+				if calls == 0 {
+					calls = d.Of
+				}
+				if d.Calls > d.Of-20*int64(len(small)+5) {
+					cancel()
+				}
+			}
+			if _, err := compare.Run(ctx, c); !errors.Is(err, context.Canceled) {
+				t.Fatalf("the search: %v", err)
+			}
+			cancel()
+			stops++
+		}
+	}
+	if stops < 3 {
+		t.Errorf("interrupted only %d times", stops)
+	}
+	if _, err := os.Stat(c.Journal); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the journal is left behind: %v", err)
+	}
+}
+
+func one(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func TestJournalOfAnotherComparisonIsRefused(t *testing.T) {
+	c := config(t)
+	c.Contenders = contenders(t, "telegram")
+	c.Journal, c.Resume = filepath.Join(t.TempDir(), "lab.journal"), true
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c.Progress = func(compare.Done) { cancel() }
+	if _, err := compare.Run(ctx, c); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	c.Progress = nil
+	for name, change := range map[string]func(c *compare.Config){
+		"seed":     func(c *compare.Config) { c.Seed = 2 },
+		"calls":    func(c *compare.Config) { c.Calls = 13 },
+		"policies": func(c *compare.Config) { c.Contenders = contenders(t, "tgcalls") },
+		"networks": func(c *compare.Config) {
+			s := *c.Suite
+			s.Networks = s.Networks[1:]
+			c.Suite = &s
+		},
+	} {
+		other := c
+		change(&other)
+		if _, err := compare.Run(t.Context(), other); err == nil {
+			t.Errorf("another %s: the journal was taken", name)
+		}
+	}
+	mustRun(t, c)
+}
+
+func TestOracleIsNeverBelowAStaticAction(t *testing.T) {
+	r := mustRun(t, config(t))
+	for _, s := range r.Slices {
+		oracle, static, base := score(t, s, "oracle"), score(t, s, "best-static"), score(t, s, "default")
+		if s.Calls == 0 {
+			continue
+		}
+		if *oracle.Mean.Value < *static.Mean.Value || *oracle.Mean.Value < *base.Mean.Value {
+			t.Errorf("%s: oracle %.3f, best static %.3f, default %.3f", s.Name, *oracle.Mean.Value, *static.Mean.Value, *base.Mean.Value)
+		}
+		if *base.Gain.Value != 0 {
+			t.Errorf("%s: the default gains %v over itself", s.Name, *base.Gain.Value)
+		}
+		if oracle.GapShare.Value != nil && math.Abs(*oracle.GapShare.Value-1) > 1e-9 {
+			t.Errorf("%s: the oracle closes %v of its own gap", s.Name, *oracle.GapShare.Value)
+		}
+		total := 0.0
+		for _, c := range s.Choices {
+			total += c.Share
+		}
+		if math.Abs(total-1) > 1e-9 {
+			t.Errorf("%s: the oracle's choices sum to %v", s.Name, total)
+		}
+	}
+	if all := r.Slices[0]; all.Name != "all" || all.Calls != 24 {
+		t.Errorf("first slice %q with %d calls, want all with 24", all.Name, all.Calls)
+	}
+}
+
+// TestBlockedUDP: where UDP does not pass, direct calls are never set up, and count as the worst.
+func TestBlockedUDP(t *testing.T) {
+	c := config(t)
+	var blocked []suite.Network
+	for _, n := range c.Suite.Networks {
+		if n.Name == "wifi" {
+			p := *n.Profile
+			p.Up.Policing.UDP.Blocked, p.Up.Policing.UDP.Source = true, "test"
+			n.Profile, n.Split = &p, suite.Train
+			blocked = append(blocked, n)
+		}
+	}
+	c.Suite = &suite.Suite{Name: "blocked", Networks: blocked}
+	c.Contenders = contenders(t, "best-static", "oracle")
+	c.Calls, c.Seeds = 3, 2
+	all := mustRun(t, c).Slices[0]
+	base, static := score(t, all, "default"), score(t, all, "best-static")
+	if *base.SetupFailures.Value != 1 || *base.Mean.Value != model.WorstMOS || *base.Poor.Value != 1 || *base.PoorVIA.Value != 1 || *base.Kbps.Value != 0 {
+		t.Errorf("default: %+v", base)
+	}
+	if *static.SetupFailures.Value != 0 || *static.Mean.Value < 3 || *static.GapShare.Value != 1 {
+		t.Errorf("best static: set-up failures %v, mean %v, share %v", *static.SetupFailures.Value, *static.Mean.Value, *static.GapShare.Value)
+	}
+}
+
+func TestCatalogue(t *testing.T) {
+	c := compare.Catalogue()
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	envelope := policy.SafeEnvelope()
+	seen := map[model.Transport]int{}
+	for _, a := range c {
+		if err := envelope.Check(a); err != nil {
+			t.Errorf("%v: %v", a, err)
+		}
+		seen[a.Transport]++
+	}
+	if c.Index(model.DefaultAction()) < 0 {
+		t.Error("the default action is missing")
+	}
+	if len(c) != 234 || len(seen) != 4 {
+		t.Errorf("%d actions on %d transports, want 234 on 4: %v", len(c), len(seen), seen)
+	}
+}
+
+func TestConfigFaults(t *testing.T) {
+	for name, change := range map[string]func(c *compare.Config){
+		"no suite":   func(c *compare.Config) { c.Suite = nil },
+		"no frames":  func(c *compare.Config) { c.Frames = nil },
+		"nobody":     func(c *compare.Config) { c.Contenders = nil },
+		"twice":      func(c *compare.Config) { c.Contenders = contenders(t, "ana", "ana") },
+		"no calls":   func(c *compare.Config) { c.Calls = 0 },
+		"no seeds":   func(c *compare.Config) { c.Seeds = 0 },
+		"too short":  func(c *compare.Config) { c.Duration = time.Second },
+		"no actions": func(c *compare.Config) { c.Catalogue = model.Catalogue{} },
+		"no training split": func(c *compare.Config) {
+			s := suite.Builtin()
+			for i := range s.Networks {
+				s.Networks[i].Split = suite.Validation
+			}
+			c.Suite = s
+		},
+	} {
+		c := config(t)
+		change(&c)
+		if _, err := compare.Run(t.Context(), c); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

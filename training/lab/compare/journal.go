@@ -1,0 +1,189 @@
+package compare
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/attune-calls/attune/model"
+)
+
+// journalFormat is the version of the journal's layout: 1 = the first.
+const journalFormat = 1
+
+// saveEvery is how much work an interruption may cost.
+const saveEvery = 5 * time.Second
+
+// state is all that a comparison knows after its first Next calls. Numbers survive JSON to the bit.
+type state struct {
+	Format      int                                `json:"format"`
+	Fingerprint string                             `json:"fingerprint"` // of the Config
+	Next        int                                `json:"next"`
+	Static      map[model.NetworkType]model.Action `json:"static,omitempty"`
+	Seeds       [][][]sums                         `json:"seeds"`   // by seed, slice and contender
+	Current     [][]tally                          `json:"current"` // of the seed under way, by slice and contender
+	Chosen      [][]int64                          `json:"chosen"`  // by slice and action of the catalogue
+}
+
+// MarshalJSON writes the distribution as pairs of bin and count.
+func (t tally) MarshalJSON() ([]byte, error) {
+	s := storedTally{plainTally: plainTally(t)}
+	for i, n := range t.bins {
+		if n > 0 {
+			s.Bins = append(s.Bins, [2]uint32{uint32(i), n})
+		}
+	}
+	return json.Marshal(s)
+}
+
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (t *tally) UnmarshalJSON(text []byte) error {
+	var s storedTally
+	if err := json.Unmarshal(text, &s); err != nil {
+		return err
+	}
+	*t = tally(s.plainTally)
+	for _, bin := range s.Bins {
+		if bin[0] >= qualityBins {
+			return fmt.Errorf("bin %d of %d", bin[0], qualityBins)
+		}
+		if t.bins == nil {
+			t.bins = make([]uint32, qualityBins)
+		}
+		t.bins[bin[0]] = bin[1]
+	}
+	return nil
+}
+
+type plainTally tally
+
+type storedTally struct {
+	plainTally
+	Bins [][2]uint32
+}
+
+// open begins anew, or where the journal ends.
+func (r *runner) open() error {
+	r.saved = time.Now()
+	r.state = state{Format: journalFormat, Fingerprint: r.fingerprint()}
+	for range r.slices {
+		r.state.Current = append(r.state.Current, make([]tally, len(r.config.Contenders)))
+		r.state.Chosen = append(r.state.Chosen, make([]int64, len(r.config.Catalogue)))
+	}
+	if !r.config.Resume || r.config.Journal == "" {
+		return nil
+	}
+	text, err := os.ReadFile(r.config.Journal)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var kept state
+	if err == nil {
+		err = json.Unmarshal(text, &kept)
+	}
+	if err == nil {
+		err = r.fits(&kept)
+	}
+	if err != nil {
+		return fmt.Errorf("continue from %s: %w", r.config.Journal, err)
+	}
+	r.state = kept
+	return nil
+}
+
+func (r *runner) fits(kept *state) error {
+	switch {
+	case kept.Format != journalFormat:
+		return fmt.Errorf("format %d, this program reads %d; start anew without resuming", kept.Format, journalFormat)
+	case kept.Fingerprint != r.state.Fingerprint:
+		return errors.New("it is of another comparison: networks, policies, speech, seeds, calls or program differ; start anew without resuming")
+	case kept.Next < 0 || kept.Next > r.config.Calls*r.config.Seeds || len(kept.Seeds) != kept.Next/r.config.Calls ||
+		len(kept.Current) != len(r.slices) || len(kept.Chosen) != len(r.slices):
+		return errors.New("it is damaged; start anew without resuming")
+	}
+	for s := range r.slices {
+		if len(kept.Current[s]) != len(r.config.Contenders) || len(kept.Chosen[s]) != len(r.config.Catalogue) {
+			return errors.New("it is damaged; start anew without resuming")
+		}
+	}
+	return nil
+}
+
+// save writes the journal: the new one in full, or the old one stays.
+func (r *runner) save() error {
+	r.saved = time.Now()
+	if r.config.Journal == "" {
+		return nil
+	}
+	text, err := json.Marshal(r.state)
+	if err != nil {
+		return fmt.Errorf("keep journal: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(r.config.Journal), ".journal-")
+	if err != nil {
+		return fmt.Errorf("keep journal: %w", err)
+	}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), r.config.Journal)
+	}
+	if err != nil {
+		return fmt.Errorf("keep journal: %w", errors.Join(err, os.Remove(f.Name())))
+	}
+	return nil
+}
+
+// discard removes the journal of a comparison that is complete.
+func (r *runner) discard() error {
+	if r.config.Journal == "" {
+		return nil
+	}
+	if err := os.Remove(r.config.Journal); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove journal: %w", err)
+	}
+	return nil
+}
+
+// fingerprint is a hash over everything that decides the result. What a network or the speech does is told by probe
+// calls, so that recordings need not be read again.
+func (r *runner) fingerprint() string {
+	h := sha256.New()
+	c := &r.config
+	fmt.Fprintln(h, c.Calls, c.Seeds, c.Seed, c.Duration, c.Frames.Duration(), c.Speech)
+	for i := range c.Suite.Networks {
+		n := &c.Suite.Networks[i]
+		profile, _ := json.Marshal(n.Profile) // validated; names of traces but not their content
+		fmt.Fprintln(h, n.Name, n.Source, n.Type, n.Region, n.Weight, n.Split, string(profile))
+		up, down := n.Profile.Links(c.Seed)
+		for at := time.Duration(0); at < probeTime; at += probeStep {
+			arrival, dropped := up.Send(at, probeBytes, 0)
+			fmt.Fprint(h, arrival, dropped)
+			arrival, dropped = down.Send(at, probeBytes, 0)
+			fmt.Fprint(h, arrival, dropped)
+		}
+	}
+	for i := range c.Contenders {
+		fmt.Fprintln(h, c.Contenders[i].Name, c.Contenders[i].identity)
+	}
+	var actions strings.Builder
+	for _, a := range c.Catalogue {
+		actions.WriteString(a.String() + "\n")
+	}
+	fmt.Fprint(h, actions.String(), searchRounds)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// What is sent over a network to recognise it again.
+const (
+	probeTime  = 10 * time.Second
+	probeStep  = 100 * time.Millisecond
+	probeBytes = 100
+)

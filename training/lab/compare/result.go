@@ -1,0 +1,253 @@
+package compare
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/training/evaluate"
+	"github.com/attune-calls/attune/training/lab/suite"
+)
+
+// alpha makes 95 % intervals.
+const alpha = 0.05
+
+// Result is what came of a comparison. All of its calls are simulated.
+type Result struct {
+	Suite       string          `json:"suite"`
+	Speech      string          `json:"speech"`
+	Networks    []NetworkInfo   `json:"networks"`
+	Calls       int             `json:"callsPerSeed"`
+	Seeds       int             `json:"seeds"`
+	FirstSeed   uint64          `json:"firstSeed"`
+	CallSeconds float64         `json:"callSeconds"`
+	Simulated   int64           `json:"simulatedCalls"` // those of the oracle and of the search for the best static action included
+	Method      string          `json:"method"`
+	Contenders  []ContenderInfo `json:"contenders"`
+	Static      []StaticChoice  `json:"bestStatic,omitempty"`
+	Slices      []Slice         `json:"slices"`
+	Catalogue   []string        `json:"catalogue,omitempty"` // where it was used
+}
+
+// NetworkInfo names a network of the suite.
+type NetworkInfo struct {
+	Name   string            `json:"name"`
+	Source string            `json:"source"`
+	Type   model.NetworkType `json:"type"`
+	Region model.Region      `json:"region"`
+	Weight float64           `json:"weight"`
+	Split  suite.Split       `json:"split"`
+}
+
+// ContenderInfo names a contender.
+type ContenderInfo struct {
+	Name  string `json:"name"`
+	About string `json:"about"`
+}
+
+// StaticChoice is the best single action of a network type; of "unknown" for types the training split lacks.
+type StaticChoice struct {
+	Type   model.NetworkType `json:"type"`
+	Action string            `json:"action"`
+}
+
+// Slice is the calls of some of the networks.
+type Slice struct {
+	Name    string   `json:"name"` // "all", "train", "validation" or a network type
+	Calls   int64    `json:"calls"`
+	Scores  []Score  `json:"scores"` // by contender
+	Choices []Choice `json:"oracleChoices,omitempty"`
+}
+
+// Score is how a contender did on a slice. Each estimate is the mean over seeds of a figure of the seed's calls, with
+// Student's t interval over the seeds; a single seed has none.
+type Score struct {
+	Name          string   `json:"name"`
+	Mean          Estimate `json:"meanMOS"`
+	Median        Estimate `json:"medianMOS"`
+	P5            Estimate `json:"p5MOS"`
+	Poor          Estimate `json:"poorRatio"`    // quality below PoorMOS
+	PoorVIA       Estimate `json:"poorRatioVIA"` // by VIA's definition
+	Kbps          Estimate `json:"kbps"`         // on the wire, of a leg, of calls that were set up
+	SetupFailures Estimate `json:"setupFailures"`
+	Dropped       Estimate `json:"dropped"`
+	Gain          Estimate `json:"gain"`     // of mean quality over the default, seed by seed
+	GapShare      Estimate `json:"gapShare"` // (policy - default) / (oracle - default); unknown without an oracle
+}
+
+// Estimate is a figure with the bounds of its 95 % interval over seeds; bounds that are not known are null in JSON.
+type Estimate struct {
+	Value *float64 `json:"value"`
+	Low   *float64 `json:"low"`
+	High  *float64 `json:"high"`
+}
+
+// Choice is how often the oracle chose an action.
+type Choice struct {
+	Action string  `json:"action"`
+	Share  float64 `json:"share"`
+}
+
+const mostChoices = 8
+
+// method says how the figures come about, for the reader of a result.
+const method = "Simulated calls. Everybody makes the same calls: same networks, same seeds. Quality of a call: mean MOS (fullband E-model) of the " +
+	"segments of both legs, weighted by their seconds; 1.0 when it was not set up or dropped. Poor: quality below 3.1. Poor (VIA): mean round " +
+	"trip above 320 ms, loss above 1.2 % or jitter above 12 ms (SIGCOMM 2016), or failed. Each figure is the mean over seeds of the " +
+	"seed's figure; intervals are 95 % Student's t over the seeds."
+
+// slice is a part of the networks.
+type slice struct {
+	name string
+	has  func(n *suite.Network) bool
+}
+
+// slicesOf lists the slices of a suite, and by name of a network those it is in.
+func slicesOf(s *suite.Suite) ([]slice, map[string][]int) {
+	all := []slice{{"all", func(*suite.Network) bool { return true }}}
+	if len(s.Train()) > 0 && len(s.Validation()) > 0 {
+		for _, split := range []suite.Split{suite.Train, suite.Validation} {
+			all = append(all, slice{split.String(), func(n *suite.Network) bool { return n.Split == split }})
+		}
+	}
+	for _, t := range typesOf(s.Networks) {
+		if t != model.NetworkUnknown {
+			all = append(all, slice{t.String(), func(n *suite.Network) bool { return n.Type == t }})
+		}
+	}
+	of := map[string][]int{}
+	for i := range s.Networks {
+		n := &s.Networks[i]
+		for j := range all {
+			if all[j].has(n) {
+				of[n.Name] = append(of[n.Name], j)
+			}
+		}
+	}
+	return all, of
+}
+
+func (r *runner) result() *Result {
+	c := &r.config
+	result := &Result{
+		Suite: c.Suite.Name, Speech: c.Speech, Calls: c.Calls, Seeds: c.Seeds, FirstSeed: c.Seed,
+		CallSeconds: c.Duration.Seconds(), Simulated: r.done.Of, Method: method,
+	}
+	for i := range c.Suite.Networks {
+		n := &c.Suite.Networks[i]
+		result.Networks = append(result.Networks, NetworkInfo{n.Name, n.Source, n.Type, n.Region, n.Weight, n.Split})
+	}
+	base, best := 0, -1
+	for i := range c.Contenders {
+		k := &c.Contenders[i]
+		result.Contenders = append(result.Contenders, ContenderInfo{k.Name, k.About})
+		switch {
+		case k.kind == oracle:
+			best = i
+		case k.Name == NameDefault:
+			base = i
+		}
+	}
+	if best >= 0 || r.state.Static != nil {
+		for _, a := range c.Catalogue {
+			result.Catalogue = append(result.Catalogue, a.String())
+		}
+	}
+	for _, t := range typesOf(c.Suite.Networks) {
+		if a, ok := r.state.Static[t]; ok {
+			result.Static = append(result.Static, StaticChoice{t, a.String()})
+		}
+	}
+	for s := range r.slices {
+		result.Slices = append(result.Slices, r.slice(s, base, best))
+	}
+	return result
+}
+
+// slice scores all contenders on a slice.
+func (r *runner) slice(s, base, best int) Slice {
+	out := Slice{Name: r.slices[s].name}
+	var seeds [][]sums // those with calls of the slice
+	for _, seed := range r.state.Seeds {
+		if seed[s][base].Calls > 0 {
+			seeds = append(seeds, seed[s])
+			out.Calls += seed[s][base].Calls
+		}
+	}
+	for j := range r.config.Contenders {
+		over := func(figure func(seed []sums) float64) Estimate {
+			values := make([]float64, len(seeds))
+			for i, seed := range seeds {
+				values[i] = figure(seed)
+			}
+			return estimate(values)
+		}
+		score := Score{Name: r.config.Contenders[j].Name}
+		for _, field := range []struct {
+			into   *Estimate
+			figure func(*sums) float64
+		}{
+			{&score.Mean, func(v *sums) float64 { return v.Mean }},
+			{&score.Median, func(v *sums) float64 { return v.Median }},
+			{&score.P5, func(v *sums) float64 { return v.P5 }},
+			{&score.Poor, func(v *sums) float64 { return v.Poor }},
+			{&score.PoorVIA, func(v *sums) float64 { return v.PoorVIA }},
+			{&score.Kbps, func(v *sums) float64 { return v.Kbps }},
+			{&score.SetupFailures, func(v *sums) float64 { return v.SetupFailed }},
+			{&score.Dropped, func(v *sums) float64 { return v.Dropped }},
+		} {
+			*field.into = over(func(seed []sums) float64 { return field.figure(&seed[j]) })
+		}
+		score.Gain = over(func(seed []sums) float64 { return seed[j].Mean - seed[base].Mean })
+		if best >= 0 {
+			score.GapShare = over(func(seed []sums) float64 {
+				gap := seed[best].Mean - seed[base].Mean
+				if gap < leastGap {
+					return math.NaN()
+				}
+				return (seed[j].Mean - seed[base].Mean) / gap
+			})
+		}
+		out.Scores = append(out.Scores, score)
+	}
+	if best >= 0 {
+		out.Choices = r.choices(s, out.Calls)
+	}
+	return out
+}
+
+// leastGap is the distance between default and oracle below which shares of it mean nothing.
+const leastGap = 0.001
+
+// estimate is the mean with its interval; values that are not finite are left out.
+func estimate(values []float64) Estimate {
+	e := evaluate.MeanInterval(values, alpha)
+	finite := func(v float64) *float64 {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil
+		}
+		return &v
+	}
+	return Estimate{finite(e.Value), finite(e.Low), finite(e.High)}
+}
+
+// choices lists the actions the oracle chose most often.
+func (r *runner) choices(s int, calls int64) []Choice {
+	type count struct {
+		index int
+		n     int64
+	}
+	var counts []count
+	for i, n := range r.state.Chosen[s] {
+		if n > 0 {
+			counts = append(counts, count{i, n})
+		}
+	}
+	slices.SortStableFunc(counts, func(a, b count) int { return cmp.Compare(b.n, a.n) })
+	var out []Choice
+	for _, c := range counts[:min(len(counts), mostChoices)] {
+		out = append(out, Choice{r.config.Catalogue[c.index].String(), float64(c.n) / float64(calls)})
+	}
+	return out
+}

@@ -1,0 +1,62 @@
+package compare
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+)
+
+// Fprint writes the result as tables for a terminal.
+func (r *Result) Fprint(w io.Writer) error {
+	fmt.Fprintf(w, "%d networks of %s, %d simulated calls of %.0f s for each of %d seeds under every policy (%d simulated in all); speech: %s\n",
+		len(r.Networks), r.Suite, r.Calls, r.CallSeconds, r.Seeds, r.Simulated, r.Speech)
+	for i := range r.Slices {
+		if err := r.Slices[i].fprint(w); err != nil {
+			return err
+		}
+	}
+	if len(r.Static) > 0 {
+		fmt.Fprintln(w, "\nBest single action by network type, in hindsight on the training split:")
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, s := range r.Static {
+			fmt.Fprintf(t, "  %v\t%s\n", s.Type, s.Action)
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "\nMOS: fullband E-model. ±: 95 %% Student's t interval over the seeds. poor: MOS of the call below %.1f; VIA: mean round trip\n"+
+		"> 320 ms, loss > 1.2 %% or jitter > 12 ms. A call that was not set up or dropped has MOS 1.0.\n", PoorMOS)
+	return err
+}
+
+func (s *Slice) fprint(w io.Writer) error {
+	fmt.Fprintf(w, "\n%s (%d calls)\n", s.Name, s.Calls)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "policy\tMOS\tmedian\t5 %\tpoor %\tVIA %\tkbps\tnot set up %\tdropped %\tgain\tof the gap %\t")
+	for i := range s.Scores {
+		c := &s.Scores[i]
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", c.Name,
+			c.Mean.text(1, "%.2f"), c.Median.text(1, "%.2f"), c.P5.text(1, "%.2f"), c.Poor.text(100, "%.1f"),
+			c.PoorVIA.text(100, "%.1f"), c.Kbps.text(1, "%.0f"), c.SetupFailures.value(100, "%.1f"), c.Dropped.value(100, "%.1f"),
+			c.Gain.text(1, "%+.2f"), c.GapShare.text(100, "%.0f"))
+	}
+	return t.Flush()
+}
+
+// text is the value with half the width of its interval.
+func (e Estimate) text(scale float64, format string) string {
+	if e.Value == nil || e.Low == nil || e.High == nil {
+		return e.value(scale, format)
+	}
+	unsigned := "%" + format[len(format)-3:]
+	return e.value(scale, format) + "±" + fmt.Sprintf(unsigned, (*e.High-*e.Low)/2*scale)
+}
+
+// value is the value alone.
+func (e Estimate) value(scale float64, format string) string {
+	if e.Value == nil {
+		return "-"
+	}
+	return fmt.Sprintf(format, *e.Value*scale)
+}
