@@ -160,7 +160,9 @@ func (r *runner) result() *Result {
 		}
 	}
 	for s := range r.slices {
-		result.Slices = append(result.Slices, r.slice(s, base, best))
+		if out := r.slice(s, base, best); out.Calls > 0 {
+			result.Slices = append(result.Slices, out)
+		}
 	}
 	return result
 }
