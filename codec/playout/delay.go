@@ -28,6 +28,7 @@ type delayEstimator struct {
 	start     time.Duration
 	histogram [delayBuckets]float64
 	weight    float64       // sum of the histogram
+	unit      float64       // what 1 in histogram and weight stands for; it shrinks as they forget. 0 = 1, at the start
 	arrived   time.Duration // the packet before
 
 	fastest  time.Duration // transit of the fastest packet in the window
@@ -48,12 +49,26 @@ func (e *delayEstimator) observe(now, transit time.Duration, ticks int) time.Dur
 	length := time.Duration(ticks) * Tick
 	weight := float64(ticks) * min(max(float64(now-e.arrived)/float64(length), leastWeight), 1)
 	e.arrived = now
-	for i := range e.histogram {
-		e.histogram[i] *= 1 - delayForget*weight
+	if e.unit *= 1 - delayForget*weight; e.unit < leastUnit {
+		e.settleUnit()
 	}
-	e.histogram[min(int(relative/Tick), delayBuckets-1)] += weight
-	e.weight = e.weight*(1-delayForget*weight) + weight
+	e.histogram[min(int(relative/Tick), delayBuckets-1)] += weight / e.unit
+	e.weight += weight / e.unit
 	return relative
+}
+
+// leastUnit keeps the histogram's numbers within a range in which none of them is rounded away.
+const leastUnit = 1e-3
+
+// settleUnit makes the unit 1.
+func (e *delayEstimator) settleUnit() {
+	if e.unit > 0 {
+		for i := range e.histogram {
+			e.histogram[i] *= e.unit
+		}
+		e.weight *= e.unit
+	}
+	e.unit = 1
 }
 
 // late raises the target to what would have saved a packet that came too late. One that no target could have saved

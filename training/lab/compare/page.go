@@ -38,7 +38,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 
 var (
 	mosAxis     = axis{low: 1, high: 4.5, step: 0.5, format: "%.2f"}
-	percentAxis = axis{low: 0, high: 100, step: 20, format: "%.1f"}
+	percentAxis = axis{low: 0, high: 100, step: 20, format: "%.0f"}
 	gapAxis     = axis{low: -100, high: 100, step: 25, format: "%.0f"}
 )
 

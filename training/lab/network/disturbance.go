@@ -42,11 +42,7 @@ func (p *lossProcess) lose(t time.Duration, random *rand.Rand) bool {
 		if p.bad {
 			state = 1
 		}
-		if t-p.at != p.step {
-			p.step = t - p.at
-			p.kept = math.Exp(p.forget * float64(p.step))
-		}
-		p.bad = random.Float64() < p.share+(state-p.share)*p.kept
+		p.bad = p.turns(random.Float64(), state, t-p.at)
 	}
 	p.at = max(p.at, t)
 	chance := p.model.Good
@@ -54,6 +50,25 @@ func (p *lossProcess) lose(t time.Duration, random *rand.Rand) bool {
 		chance = p.model.Bad
 	}
 	return chance > 0 && random.Float64() < chance
+}
+
+// turns reports whether the chain is bad a time dt after it was in a state, given a draw. Since exp(x) is between 1+x
+// and 1, most draws are decided without it; the margin is far above what rounding could change.
+func (p *lossProcess) turns(draw, state float64, dt time.Duration) bool {
+	const margin = 1e-9
+	if least := 1 + p.forget*float64(dt); least > 0 {
+		now, then := p.share+(state-p.share), p.share+(state-p.share)*least
+		if draw < min(now, then)-margin {
+			return true
+		}
+		if draw >= max(now, then)+margin {
+			return false
+		}
+	}
+	if dt != p.step {
+		p.step, p.kept = dt, math.Exp(p.forget*float64(dt))
+	}
+	return draw < p.share+(state-p.share)*p.kept
 }
 
 // draw is one extra delay.

@@ -123,6 +123,7 @@ func (c *call) prepare() error {
 	for i := range c.sides {
 		s := &side{
 			frames: c.plan.Frames, buffer: newBuffer(), sentMedia: -1,
+			reported: make([]told, 0, toldPerSecond*int(min(c.plan.Duration, time.Hour)/tellEvery+1)),
 			tick: random.IntN(max(1, int(c.plan.Frames.Duration()/playout.Tick)/wholeTicks)) * wholeTicks,
 		}
 		s.wire.up, s.wire.down = c.plan.Profile.Links(random.Uint64())

@@ -18,7 +18,14 @@ type Frames struct {
 	speech []int16
 
 	mu     sync.Mutex
-	tables map[model.Action]*table
+	tables map[model.Action]*entry
+}
+
+// entry is a table, or the making of one: others who need it wait, and nobody else does.
+type entry struct {
+	once  sync.Once
+	table *table
+	err   error
 }
 
 // table is the speech in one encoding. It repeats for ever.
@@ -44,7 +51,7 @@ func NewFrames(speech []int16) (*Frames, error) {
 	if n == 0 {
 		return nil, errors.New("simulate calls: want at least 120 ms of speech")
 	}
-	return &Frames{speech: speech[:n], tables: make(map[model.Action]*table)}, nil
+	return &Frames{speech: speech[:n], tables: make(map[model.Action]*entry)}, nil
 }
 
 // Duration is how long the speech lasts before it repeats.
@@ -60,16 +67,17 @@ func (f *Frames) table(a model.Action) (*table, error) {
 		key.Codec = model.CodecOpus
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	if t := f.tables[key]; t != nil {
-		return t, nil
+	e := f.tables[key]
+	if e == nil {
+		e = new(entry)
+		f.tables[key] = e
 	}
-	t, err := f.encode(key)
-	if err != nil {
-		return nil, fmt.Errorf("frames of %v: %w", a, err)
+	f.mu.Unlock()
+	e.once.Do(func() { e.table, e.err = f.encode(key) })
+	if e.err != nil {
+		return nil, fmt.Errorf("frames of %v: %w", a, e.err)
 	}
-	f.tables[key] = t
-	return t, nil
+	return e.table, nil
 }
 
 // bytesPerTick is the payload of 20 ms of G.711.

@@ -41,6 +41,9 @@ type told struct {
 	report   rtcp.ReceptionReport
 }
 
+// toldPerSecond is how many kinds of RTCP tell something.
+const toldPerSecond = 2
+
 // The sizes of RTCP packets, each sent on its own as pion does: on the wire they carry an SRTCP index and tag (14 bytes)
 // where media have an RTP header and an SRTP tag (22, counted by model.Transport.OverheadBytes).
 const (

@@ -16,6 +16,7 @@ type streams struct {
 	extra   int // bytes of a message beyond the payload of RTP: headers, SRTP tag, TURN framing, TLS record
 	flying  segments
 	arrived [2][]packet // at the sides, in order, not delivered yet
+	scratch [8 << 10]byte
 }
 
 // The ends of a connection.
@@ -34,7 +35,7 @@ type connection struct {
 
 // queue holds messages that do not fit the send buffer yet.
 type queue struct {
-	messages []message
+	messages fifo
 	written  int // bytes of the first one
 }
 
@@ -46,8 +47,25 @@ type message struct {
 
 // carried is what an end has written and the other has not read in full.
 type carried struct {
-	messages []message
+	messages fifo
 	read     int // bytes of the first one
+}
+
+// fifo is a queue that uses its memory again.
+type fifo struct {
+	all  []message
+	head int
+}
+
+func (f *fifo) n() int          { return len(f.all) - f.head }
+func (f *fifo) first() *message { return &f.all[f.head] }
+func (f *fifo) put(m message)   { f.all = append(f.all, m) }
+
+func (f *fifo) drop() {
+	if f.head++; 2*f.head >= len(f.all) { // each message is moved once at most, on average
+		f.all = f.all[:copy(f.all, f.all[f.head:])]
+		f.head = 0
+	}
 }
 
 // relayQueue is how many messages wait before further ones are lost, as in the clients of package lab.
@@ -80,8 +98,8 @@ func (s *streams) send(now time.Duration, side, bytes int, p packet) {
 }
 
 func (c *connection) put(end int, m message) {
-	if q := &c.queues[end]; len(q.messages) < relayQueue {
-		q.messages = append(q.messages, m)
+	if q := &c.queues[end]; q.messages.n() < relayQueue {
+		q.messages.put(m)
 	}
 }
 
@@ -95,14 +113,15 @@ func (s *streams) flush(now time.Duration, side, end int) {
 	if e == nil {
 		return
 	}
-	for len(q.messages) > 0 {
-		m := q.messages[0]
+	for q.messages.n() > 0 {
+		m := *q.messages.first()
 		n := e.Write(zeros[:m.bytes-q.written])
 		if q.written += n; q.written < m.bytes {
 			break
 		}
-		c.carried[end].messages = append(c.carried[end].messages, m)
-		q.messages, q.written = q.messages[1:], 0
+		c.carried[end].messages.put(m)
+		q.messages.drop()
+		q.written = 0
 	}
 	for {
 		segment, ok := e.Output(now)
@@ -178,17 +197,16 @@ const never = time.Duration(1<<63 - 1)
 func (s *streams) read(now time.Duration, side, end int) {
 	c := &s.sides[side]
 	from := &c.carried[1-end]
-	var b [8 << 10]byte
 	for {
-		n, _ := c.ends[end].Read(b[:])
+		n, _ := c.ends[end].Read(s.scratch[:])
 		if n == 0 {
 			return
 		}
 		from.read += n
-		for len(from.messages) > 0 && from.read >= from.messages[0].bytes {
-			m := from.messages[0]
+		for from.messages.n() > 0 && from.read >= from.messages.first().bytes {
+			m := *from.messages.first()
 			from.read -= m.bytes
-			from.messages = from.messages[1:]
+			from.messages.drop()
 			if end == relay {
 				s.sides[1-side].put(relay, m)
 				s.flush(now, 1-side, relay)
