@@ -19,6 +19,7 @@ type Protocol uint8
 const (
 	UDP Protocol = iota
 	TCP
+	TCP443 // TCP to or from port 443, which some operators let pass when they stop all else
 )
 
 // DropReason says why a packet did not arrive.
@@ -27,7 +28,7 @@ type DropReason uint8
 // The values of DropReason.
 const (
 	Delivered      DropReason = iota // it did arrive
-	DroppedQueue                     // the queue was full
+	DroppedQueue                     // the queue was full, or its CoDel dropped the packet
 	DroppedLoss                      // lost on the way, after it took its share of the capacity
 	DroppedPoliced                   // above the rate the operator grants the protocol
 	DroppedBlocked                   // the protocol is blocked
@@ -65,6 +66,10 @@ type Link struct {
 	counts    Counts
 	constant  time.Duration // delay that never changes
 	varying   seriesPlayer
+	busy      bool   // one of the next three is set
+	codel     *codel // nil, as the next two, where there is none
+	cross     *crossLoad
+	events    *interruptions
 }
 
 // NewLink starts a direction of a network. The seed drives capacity, jitter and loss. The direction is one that
@@ -73,7 +78,8 @@ func NewLink(d Direction, seed uint64) *Link {
 	return newLink(d, seed, -1)
 }
 
-// Links starts both directions of a profile. Traces of both start at the same place, as they were recorded together.
+// Links starts both directions of a profile. Traces of both start at the same place, as they were recorded together, and
+// events come at the same times.
 func (p *Profile) Links(seed uint64) (up, down *Link) {
 	period := time.Duration(math.MaxInt64)
 	for _, t := range []*Trace{p.Up.Capacity.Trace, p.Down.Capacity.Trace} {
@@ -82,7 +88,12 @@ func (p *Profile) Links(seed uint64) (up, down *Link) {
 		}
 	}
 	start := time.Duration(rand.New(rand.NewPCG(seed, 0x7472616365)).Int64N(int64(period)))
-	return newLink(p.Up, mix(seed, 1), start), newLink(p.Down, mix(seed, 2), start)
+	up, down = newLink(p.Up, mix(seed, 1), start), newLink(p.Down, mix(seed, 2), start)
+	up.events, down.events = newInterruptions(p.Events, mix(seed, 3)), newInterruptions(p.Events, mix(seed, 3))
+	for _, l := range []*Link{up, down} {
+		l.busy = l.busy || l.events != nil
+	}
+	return up, down
 }
 
 // newLink starts traces at a given place, or at a random one if it is negative.
@@ -94,6 +105,9 @@ func newLink(d Direction, seed uint64, traceStart time.Duration) *Link {
 	if d.Propagation.Series != nil {
 		l.varying = newSeriesPlayer(d.Propagation, l.random)
 	}
+	l.codel = newCoDel(d.Queue.CoDel)
+	l.cross = newCrossLoad(d.CrossTraffic, seed)
+	l.busy = l.codel != nil || l.cross != nil
 	l.police = [2]bucket{UDP: newBucket(d.Policing.UDP), TCP: newBucket(d.Policing.TCP)}
 	return l
 }
@@ -123,13 +137,25 @@ func (l *Link) Send(now time.Duration, wireBytes int, protocol Protocol) (arriva
 }
 
 func (l *Link) send(wireBytes int, protocol Protocol) (time.Duration, DropReason) {
+	if protocol == TCP443 && !l.direction.Policing.TCP.Except443 {
+		protocol = TCP
+	}
 	if int(protocol) < len(l.police) {
 		if reason := l.police[protocol].pass(l.now, wireBytes); reason != Delivered {
 			return 0, reason
 		}
 	}
 	departure := l.now
-	if l.server != nil {
+	switch {
+	case l.busy:
+		if l.cross != nil {
+			l.load()
+		}
+		var ok bool
+		if departure, ok = l.enqueue(l.now, wireBytes); !ok {
+			return 0, DroppedQueue
+		}
+	case l.server != nil: // as enqueue does, without what is not there: most links are such
 		l.waiting.leave(l.now)
 		if limit := l.direction.Queue.Bytes; limit > 0 && l.waiting.bytes+wireBytes > limit {
 			return 0, DroppedQueue
@@ -144,6 +170,9 @@ func (l *Link) send(wireBytes int, protocol Protocol) (time.Duration, DropReason
 	if l.varying.series != nil {
 		arrival += l.varying.delay(departure)
 	}
+	if l.events != nil {
+		arrival += l.events.shift()
+	}
 	if !l.direction.Jitter.Reorder {
 		arrival = max(arrival, l.last)
 	}
@@ -151,12 +180,47 @@ func (l *Link) send(wireBytes int, protocol Protocol) (time.Duration, DropReason
 	return arrival, Delivered
 }
 
-// Counts is what the link has carried and dropped so far.
+// enqueue lets a packet wait for its service and tells when that is done, or that the packet is dropped.
+func (l *Link) enqueue(now time.Duration, wireBytes int) (departure time.Duration, ok bool) {
+	l.waiting.leave(now)
+	if limit := l.direction.Queue.Bytes; limit > 0 && l.waiting.bytes+wireBytes > limit {
+		return 0, false
+	}
+	departure = max(now, l.waiting.last)
+	if l.events != nil {
+		departure = l.events.clear(departure)
+	}
+	if l.codel != nil && l.codel.drop(departure, departure-now, l.waiting.bytes) {
+		return 0, false
+	}
+	if l.server != nil {
+		departure = l.server.finish(departure, wireBytes)
+	}
+	if l.events != nil {
+		departure = l.events.finish(departure)
+	}
+	l.waiting.join(departure, wireBytes)
+	return departure, true
+}
+
+// load lets the cross traffic up to now into the queue.
+func (l *Link) load() {
+	if l.cross == nil || l.server == nil {
+		return
+	}
+	for ; l.cross.next <= l.now; l.cross.step() {
+		l.enqueue(l.cross.next, l.cross.bytes)
+	}
+}
+
+// Counts is what the link has carried and dropped so far, without cross traffic.
 func (l *Link) Counts() Counts { return l.counts }
 
-// QueuedBytes is what waits for the capacity at a time not before the last Send, the packet in service included.
+// QueuedBytes is what waits for the capacity at a time not before the last Send, the packet in service and cross traffic
+// included.
 func (l *Link) QueuedBytes(now time.Duration) int {
 	l.now = max(l.now, now)
+	l.load()
 	l.waiting.leave(l.now)
 	return l.waiting.bytes
 }

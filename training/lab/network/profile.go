@@ -1,10 +1,6 @@
 package network
 
 import (
-	"errors"
-	"fmt"
-	"math"
-	"strings"
 	"time"
 
 	"github.com/attune-calls/attune/model"
@@ -20,7 +16,20 @@ type Profile struct {
 	Reach   model.Reach       `json:"reach"`
 	Up      Direction         `json:"up"`   // from the peer to the core
 	Down    Direction         `json:"down"` // from the core to the peer
+	Events  Events            `json:"events,omitzero"`
+	NAT     NAT               `json:"nat,omitzero"`
 }
+
+// NAT is what the address translators in front of a peer allow.
+type NAT struct {
+	// Symmetric translators give each destination another port (RFC 4787 section 4.1), so that two peers behind such ones
+	// have no direct path, and need a relay.
+	Symmetric bool   `json:"symmetric"`
+	Source    string `json:"source"`
+}
+
+// DirectPath tells whether a peer on this network and one on another can send to each other without a relay.
+func (p *Profile) DirectPath(other *Profile) bool { return !p.NAT.Symmetric || !other.NAT.Symmetric }
 
 // Direction is one way through a network. The zero Direction is a perfect wire: no limit, no delay, no loss.
 type Direction struct {
@@ -30,6 +39,8 @@ type Direction struct {
 	Jitter      Jitter      `json:"jitter,omitzero"`
 	Loss        Loss        `json:"loss,omitzero"`
 	Policing    Policing    `json:"policing,omitzero"`
+	// CrossTraffic shares capacity and queue. It is not policed, lost or counted.
+	CrossTraffic CrossTraffic `json:"crossTraffic,omitzero"`
 }
 
 // Capacity is the rate at which packets are served. One of Kbps, States and Trace is set; none means no limit.
@@ -49,9 +60,10 @@ type State struct {
 	MeanDwellMillis float64 `json:"meanDwellMillis"` // mean time in the state
 }
 
-// Queue is the drop-tail buffer in front of the capacity.
+// Queue is the buffer in front of the capacity: drop-tail, with CoDel on top if that is set.
 type Queue struct {
 	Bytes  int    `json:"bytes"` // packets that would take it above this are dropped; 0 = no limit
+	CoDel  *CoDel `json:"codel,omitempty"`
 	Source string `json:"source"`
 }
 
@@ -95,10 +107,10 @@ const LossStep = 20 * time.Millisecond
 // packets closer together or farther apart than that see the same process in continuous time, so that a burst lasts
 // some milliseconds, not some packets.
 type Loss struct {
-	P      float64 `json:"p"`
-	R      float64 `json:"r"`
-	Good   float64 `json:"good"` // chance of losing a packet in the good state
-	Bad    float64 `json:"bad"`  // and in the bad state
+	P    float64 `json:"p"`
+	R    float64 `json:"r"`
+	Good float64 `json:"good"` // chance of losing a packet in the good state
+	Bad  float64 `json:"bad"`  // and in the bad state
 	// MaskFile names a recorded loss mask, relative to the profile's file, that takes the place of the model; Load reads it
 	// into Mask.
 	MaskFile string `json:"mask,omitempty"`
@@ -132,6 +144,7 @@ type Policing struct {
 // Police is a token bucket (RFC 2697 with one bucket): packets above the rate and the burst are dropped, never delayed.
 type Police struct {
 	Blocked    bool    `json:"blocked,omitempty"`    // drop everything
+	Except443  bool    `json:"except443,omitempty"`  // but leave TCP to and from port 443 alone; for TCP only
 	RateKbps   float64 `json:"rateKbps,omitempty"`   // 0 = no limit
 	BurstBytes int     `json:"burstBytes,omitempty"` // the bucket: what may pass at once
 	Source     string  `json:"source"`
@@ -150,136 +163,6 @@ func (p *Profile) WithTrace(up, down *Trace) *Profile {
 		}
 	}
 	return &q
-}
-
-// Validate reports every figure that no network can have and every figure without a source, by its JSON path.
-func (p *Profile) Validate() error {
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	if p.Name == "" || strings.ContainsAny(p.Name, `/\ `) {
-		fault("name %q: want a word without blanks or slashes", p.Name)
-	}
-	if p.Network == model.NetworkUnknown || !p.Network.Valid() {
-		fault("network: want a known network type")
-	}
-	if !p.Metered.Valid() || !p.Reach.Valid() {
-		fault("metered or reach is off its list")
-	}
-	for _, d := range []struct {
-		path      string
-		direction *Direction
-	}{{"up", &p.Up}, {"down", &p.Down}} {
-		d.direction.validate(d.path, fault)
-	}
-	if len(faults) > 0 {
-		return fmt.Errorf("profile %s: %w", p.Name, errors.Join(faults...))
-	}
-	return nil
-}
-
-func (d *Direction) validate(path string, fault func(string, ...any)) {
-	sourced := func(section, source string) {
-		if strings.TrimSpace(source) == "" {
-			fault("%s.%s.source is empty: say where the figures come from", path, section)
-		}
-	}
-	between := func(field string, v, low, high float64) {
-		if math.IsNaN(v) || v < low || v > high {
-			fault("%s.%s is %v, want %v to %v", path, field, v, low, high)
-		}
-	}
-	d.Capacity.validate(path, fault, between)
-	sourced("capacity", d.Capacity.Source)
-	if d.Queue.Bytes < maxPacketBytes {
-		fault("%s.queue.bytes is %d, want at least %d so that one packet fits", path, d.Queue.Bytes, maxPacketBytes)
-	}
-	sourced("queue", d.Queue.Source)
-	between("propagation.millis", d.Propagation.Millis, 0, 10_000)
-	sourced("propagation", d.Propagation.Source)
-	between("propagation.seriesIntervalMillis", d.Propagation.SeriesIntervalMillis, 0, 1e9)
-	if d.Propagation.SeriesFile != "" && d.Propagation.Series == nil {
-		fault("%s.propagation.series %q was not read: open the profile with Load", path, d.Propagation.SeriesFile)
-	}
-
-	if d.Jitter != (Jitter{}) {
-		if d.Jitter.Distribution != JitterLogNormal && d.Jitter.Distribution != JitterNormal {
-			fault("%s.jitter.distribution is %q, want %q or %q", path, d.Jitter.Distribution, JitterLogNormal, JitterNormal)
-		}
-		between("jitter.millis", d.Jitter.Millis, 0, 1000)
-		between("jitter.spread", d.Jitter.Spread, 0, 1000)
-		between("jitter.maxMillis", d.Jitter.MaxMillis, 0, 10_000)
-		sourced("jitter", d.Jitter.Source)
-	}
-	switch l := d.Loss; {
-	case l == Loss{}:
-	case l.Mask != nil || l.MaskFile != "":
-		if l.Mask == nil {
-			fault("%s.loss.mask %q was not read: open the profile with Load", path, l.MaskFile)
-		}
-		if l.P != 0 || l.R != 0 || l.Good != 0 || l.Bad != 0 {
-			fault("%s.loss: want either a mask or p, r, good and bad", path)
-		}
-		sourced("loss", l.Source)
-	default:
-		between("loss.p", d.Loss.P, 0, 1)
-		between("loss.r", d.Loss.R, 0, 1)
-		between("loss.p + loss.r", d.Loss.P+d.Loss.R, math.SmallestNonzeroFloat64, 1)
-		between("loss.good", d.Loss.Good, 0, 1)
-		between("loss.bad", d.Loss.Bad, 0, 1)
-		sourced("loss", d.Loss.Source)
-	}
-	for _, police := range []struct {
-		protocol string
-		rule     Police
-	}{{"udp", d.Policing.UDP}, {"tcp", d.Policing.TCP}} {
-		if police.rule == (Police{}) {
-			continue
-		}
-		section := "policing." + police.protocol
-		sourced(section, police.rule.Source)
-		if police.rule.Blocked {
-			continue
-		}
-		between(section+".rateKbps", police.rule.RateKbps, 0.1, maxKbps)
-		between(section+".burstBytes", float64(police.rule.BurstBytes), maxPacketBytes, 1<<30)
-	}
-}
-
-const (
-	maxKbps        = 100_000_000 // 100 Gbit/s
-	maxPacketBytes = 1500        // of Ethernet, headers included
-)
-
-func (c *Capacity) validate(path string, fault func(string, ...any), between func(string, float64, float64, float64)) {
-	given := 0
-	if c.Kbps != 0 {
-		given++
-		between("capacity.kbps", c.Kbps, leastKbps, maxKbps)
-	}
-	if len(c.States) > 0 {
-		given++
-		var best float64
-		for i, s := range c.States {
-			between(fmt.Sprintf("capacity.states[%d].kbps", i), s.Kbps, 0, maxKbps)
-			between(fmt.Sprintf("capacity.states[%d].meanDwellMillis", i), s.MeanDwellMillis, 1, 1e9)
-			best = max(best, s.Kbps)
-		}
-		if len(c.States) < 2 || len(c.States) > 3 {
-			fault("%s.capacity.states has %d entries, want 2 or 3", path, len(c.States))
-		}
-		if best < leastKbps {
-			fault("%s.capacity.states: no state carries anything", path)
-		}
-	}
-	if c.Trace != nil || c.TraceFile != "" {
-		given++
-	}
-	if c.Trace == nil && c.TraceFile != "" {
-		fault("%s.capacity.trace %q was not read: open the profile with Load", path, c.TraceFile)
-	}
-	if given != 1 {
-		fault("%s.capacity: want exactly one of kbps, states and trace", path)
-	}
 }
 
 func millis(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }

@@ -48,7 +48,8 @@ type path interface {
 type datagrams struct {
 	up, down *network.Link
 	middle   time.Duration
-	overhead int // bytes on the wire beyond the payload
+	overhead int  // bytes on the wire beyond the payload
+	severed  bool // no address translator lets it through
 	flying   arrivals
 }
 
@@ -63,7 +64,7 @@ func newDatagrams(from, to wire, transport model.Transport, core time.Duration) 
 func (d *datagrams) send(now time.Duration, bytes int, p packet) {
 	wireBytes := bytes + d.overhead
 	at, dropped := d.up.Send(now, wireBytes, network.UDP)
-	if dropped != network.Delivered {
+	if dropped != network.Delivered || d.severed {
 		return
 	}
 	if at, dropped = d.down.Send(at+d.middle, wireBytes, network.UDP); dropped != network.Delivered {

@@ -62,7 +62,9 @@ func (c *call) establish(now time.Duration, transport model.Transport, deadline 
 		paths = [2]path{lane{s, 0}, lane{s, 1}}
 	default:
 		for i := range paths {
-			paths[i] = newDatagrams(wires[i], wires[1-i], transport, c.core)
+			d := newDatagrams(wires[i], wires[1-i], transport, c.core)
+			d.severed = transport == model.TransportDirect && !c.plan.Profile.DirectPath(c.plan.Profile)
+			paths[i] = d
 		}
 	}
 	if now, ok = check.over(paths, now, deadline); ok && transport != model.TransportDirect {

@@ -13,6 +13,7 @@ import (
 type streams struct {
 	sides   [2]connection
 	core    time.Duration
+	proto   network.Protocol
 	extra   int // bytes of a message beyond the payload of RTP: headers, SRTP tag, TURN framing, TLS record
 	flying  segments
 	arrived [2][]packet // at the sides, in order, not delivered yet
@@ -72,7 +73,10 @@ func (f *fifo) drop() {
 const relayQueue = 64
 
 func newStreams(wires [2]wire, transport model.Transport, core, now time.Duration) *streams {
-	s := &streams{core: core, extra: transport.OverheadBytes() - network.TCPHeaderBytes}
+	s := &streams{core: core, proto: network.TCP, extra: transport.OverheadBytes() - network.TCPHeaderBytes}
+	if transport == model.TransportRelayTLS { // the relay's port for TLS is 443
+		s.proto = network.TCP443
+	}
 	for side := range s.sides {
 		c := &s.sides[side]
 		c.links = [2]*network.Link{client: wires[side].up, relay: wires[side].down}
@@ -134,7 +138,7 @@ func (s *streams) flush(now time.Duration, side, end int) {
 		if end == relay { // the core comes first
 			at += s.core
 		}
-		if at, dropped = c.links[end].Send(at, length+network.TCPHeaderBytes, network.TCP); dropped != network.Delivered {
+		if at, dropped = c.links[end].Send(at, length+network.TCPHeaderBytes, s.proto); dropped != network.Delivered {
 			continue
 		}
 		if end == client {

@@ -134,12 +134,16 @@ func (n *Network) send(from *Host, p *packet) {
 	}
 	at := now
 	if from.up != nil {
-		arrival, dropped := from.up.Send(now, p.wireBytes(), p.protocol)
+		arrival, dropped := from.up.Send(now, p.wireBytes(), p.policed())
 		if dropped != network.Delivered {
 			p.free()
 			return
 		}
 		at = arrival
+	}
+	if from.profile != nil && to.profile != nil && !from.profile.DirectPath(to.profile) {
+		p.free() // no translator has a mapping for it
+		return
 	}
 	at += n.config.Core
 	if to.down == nil {
@@ -153,7 +157,7 @@ func (n *Network) send(from *Host, p *packet) {
 func (n *Network) descend(at time.Duration, p *packet) {
 	to := n.hosts[p.to.Addr()]
 	if to.down != nil {
-		arrival, dropped := to.down.Send(at, p.wireBytes(), p.protocol)
+		arrival, dropped := to.down.Send(at, p.wireBytes(), p.policed())
 		if dropped != network.Delivered {
 			p.free()
 			return

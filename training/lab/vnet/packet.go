@@ -32,6 +32,14 @@ func newPacket(protocol network.Protocol, from, to netip.AddrPort, payload []byt
 
 func (p *packet) free() { packets.Put(p) }
 
+// policed is the protocol as operators tell it.
+func (p *packet) policed() network.Protocol {
+	if p.protocol == network.TCP && (p.to.Port() == 443 || p.from.Port() == 443) {
+		return network.TCP443
+	}
+	return p.protocol
+}
+
 // wireBytes is the size on the wire, headers included.
 func (p *packet) wireBytes() int {
 	if p.protocol == network.TCP {

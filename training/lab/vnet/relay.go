@@ -21,7 +21,7 @@ import (
 // Defaults of RelayConfig: the ports of RFC 8656.
 const (
 	DefaultRelayPort    = 3478
-	DefaultRelayTLSPort = 5349
+	DefaultRelayTLSPort = 443 // what an operator that blocks all else lets pass
 )
 
 // RelayConfig configures a Relay; the zero value is useful.
