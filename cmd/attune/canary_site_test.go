@@ -138,7 +138,11 @@ func (s *canarySite) configure() {
 }
 
 func (s *canarySite) startEdge() {
-	e, err := edge.New(edge.Config{Front: s.backends.JetStream.Conn(), Logger: s.log, Metrics: s.metrics})
+	gate, err := s.backends.Gate(s.t.Context(), s.log)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	e, err := edge.New(edge.Config{Front: gate, Back: s.backends.JetStream.Conn(), Logger: s.log, Metrics: s.metrics})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -21,20 +21,22 @@ import (
 var accounts string
 
 // roles are the users of accounts that need a password.
-var roles = []string{operator, "ingest", "edge", "publisher"}
+var roles = []string{operator, "ingest", edge, "publisher"}
 
 const (
 	operator = "operator"
+	edge     = "edge"
+	gate     = "gate"   // the side of an edge that its clients see
 	account  = "ATTUNE" // that has the streams
 )
 
-// access is the part of the options that says who may do what. Only the operator can get in with a password here; a
-// server of this package has no use for the other roles.
+// access is the part of the options that says who may do what. Only the operator, and an edge of theirs with the same
+// password, can get in here; a server of this package has no use for the other roles.
 func access(password string) (*server.Options, error) {
 	var text strings.Builder
 	for _, role := range roles {
 		secret := password
-		if role != operator {
+		if role != operator && role != edge {
 			secret = rand.Text()
 		}
 		fmt.Fprintf(&text, "ATTUNE_NATS_%s: %q\n", strings.ToUpper(role), secret)
@@ -76,6 +78,18 @@ func OperatorURL(address, dir string) string {
 		return address
 	}
 	return known.String()
+}
+
+// GateURL is where an edge meets its clients on a server whose URL has the credentials of an edge or an operator. A URL
+// without credentials is returned as it is.
+func GateURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.User == nil {
+		return address
+	}
+	password, _ := u.User.Password()
+	u.User = url.UserPassword(gate, password)
+	return u.String()
 }
 
 func sameServer(a, b *url.URL) bool {

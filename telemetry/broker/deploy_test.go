@@ -212,9 +212,11 @@ func TestRolesCanDoTheirWorkAndNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// An edge answers clients across the accounts, once a message.
+	// An edge has a side in each account: the gate takes reports from clients and answers them.
 	edgeConn, edge, edgeRefused := role("edge")
-	if _, err := edgeConn.QueueSubscribe(telemetry.EdgeSubject, "edge", func(m *nats.Msg) {
+	gateRefused := new(faults)
+	gateConn, _ := connect(t, broker.GateURL(s.as("edge")), nats.ErrorHandler(gateRefused.add))
+	if _, err := gateConn.QueueSubscribe(telemetry.EdgeSubject, "edge", func(m *nats.Msg) {
 		ack, err := edge.Publish(context.WithoutCancel(ctx), telemetry.PackSubject, m.Data)
 		if err != nil {
 			t.Error(err)
@@ -226,7 +228,7 @@ func TestRolesCanDoTheirWorkAndNoMore(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := edgeConn.Flush(); err != nil {
+	if err := gateConn.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	client, _ := connect(t, s.ClientURL())
@@ -235,7 +237,7 @@ func TestRolesCanDoTheirWorkAndNoMore(t *testing.T) {
 			t.Fatalf("an edge answers %v, %v", answer, err)
 		}
 	}
-	if seen := edgeRefused.now(); len(seen) != 0 {
+	if seen := append(edgeRefused.now(), gateRefused.now()...); len(seen) != 0 {
 		t.Errorf("an edge is refused %v", seen)
 	}
 
@@ -267,6 +269,16 @@ func TestRolesCanDoTheirWorkAndNoMore(t *testing.T) {
 		"$JS.API.STREAM.MSG.GET.CALLS", "$KV.ATTUNE_POLICY.timestamp.json", "$JS.API.STREAM.CREATE.SPY", "$SYS.REQ.ACCOUNT.ATTUNE.CONNZ")
 	refuse(edgeConn, edgeRefused, "$JS.API.STREAM.INFO.CALLS", "$JS.API.STREAM.DELETE.CALLS", "$JS.API.CONSUMER.CREATE.CALLS.x",
 		"$KV.ATTUNE_POLICY.timestamp.json", "_INBOX.somebody", "$SYS.REQ.ACCOUNT.ATTUNE.CONNZ")
+	for _, subject := range []string{
+		telemetry.Subject, telemetry.EdgeSubject, telemetry.PackSubject, "$JS.API.STREAM.INFO.CALLS", "policy.info", "$SYS.REQ.ACCOUNT.CLIENTS.CONNZ",
+	} {
+		if err := errors.Join(gateConn.Publish(subject, nil), gateConn.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		if seen := gateRefused.take(); len(seen) != 1 || !errors.Is(seen[0], nats.ErrPermissionViolation) {
+			t.Errorf("a gate publishes on %s: refused with %v", subject, seen)
+		}
+	}
 	operatorConn, _, operatorRefused := role("operator")
 	refuse(operatorConn, operatorRefused, "$SYS.REQ.ACCOUNT.ATTUNE.CONNZ", "$SYS.REQ.SERVER.PING.CONNZ")
 	for _, subject := range []string{"$JS.EVENT.>", "$SYS.>"} {

@@ -209,9 +209,14 @@ func (s *Server) OperatorURL() string {
 }
 
 // InProcess is the option that makes a connection reach this server without the network, with the operator's rights.
-func (s *Server) InProcess() nats.Option {
+func (s *Server) InProcess() nats.Option { return s.inProcess(operator) }
+
+// InProcessGate is InProcess for the side of an edge that its clients see.
+func (s *Server) InProcessGate() nats.Option { return s.inProcess(gate) }
+
+func (s *Server) inProcess(user string) nats.Option {
 	return func(o *nats.Options) error {
-		o.User, o.Password = operator, s.password
+		o.User, o.Password = user, s.password
 		return nats.InProcessServer(s.server)(o)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/attune-calls/attune/telemetry"
+	"github.com/attune-calls/attune/telemetry/broker"
 	"github.com/attune-calls/attune/telemetry/edge"
 )
 
@@ -26,7 +27,12 @@ func runEdge(ctx context.Context, config []byte, say func(event), _ <-chan comma
 		return err
 	}
 	defer conn.Close()
+	gate, err := telemetry.Connect(ctx, broker.GateURL(cfg.NATS), "attune-edge", log, quickly()...)
+	if err != nil {
+		return err
+	}
+	defer gate.Close()
 	say(event{Ready: true})
 	go tellReconnects(ctx, conn, say)
-	return edge.Run(ctx, edge.Config{Front: conn, AckTimeout: 500 * time.Millisecond, Logger: log})
+	return edge.Run(ctx, edge.Config{Front: gate, Back: conn, AckTimeout: 500 * time.Millisecond, Logger: log})
 }

@@ -22,7 +22,7 @@ func TestAcknowledgedMeansStored(t *testing.T) {
 	const edges, clients, calls = 2, 4, 500
 	var all []*edge.Edge
 	for range edges {
-		e, _, _ := run(t, edge.Config{Front: s.connection()})
+		e, _, _ := run(t, edge.Config{Front: s.gate(), Back: s.connection()})
 		all = append(all, e)
 	}
 	var reporters []*telemetry.Reporter
@@ -79,7 +79,7 @@ func encoded(t testing.TB, seed uint64) (id string, data []byte) {
 
 func TestResentReportIsADuplicate(t *testing.T) {
 	s := newSite(t).start()
-	e, _, _ := run(t, edge.Config{Front: s.connection()})
+	e, _, _ := run(t, edge.Config{Front: s.gate(), Back: s.connection()})
 	js := s.publisher(s.client())
 	id, data := encoded(t, 1)
 	first, err := publish(t, js, id, data)
@@ -108,7 +108,7 @@ func TestResentReportIsADuplicate(t *testing.T) {
 
 func TestReportTooLarge(t *testing.T) {
 	s := newSite(t).start()
-	e, _, _ := run(t, edge.Config{Front: s.connection()})
+	e, _, _ := run(t, edge.Config{Front: s.gate(), Back: s.connection()})
 	before := e.Stats().TooLarge
 	_, err := publish(t, s.publisher(s.client()), "", make([]byte, telemetry.MaxReportSize+1))
 	var api *jetstream.APIError
@@ -134,7 +134,7 @@ func TestStreamOfSmallMessages(t *testing.T) {
 	if _, err := js.UpdateStream(t.Context(), narrow); err != nil {
 		t.Fatal(err)
 	}
-	run(t, edge.Config{Front: s.connection()})
+	run(t, edge.Config{Front: s.gate(), Back: s.connection()})
 	r := reporter(t, s, telemetry.ReporterConfig{})
 	const calls = 300
 	for i := range calls {
@@ -152,8 +152,8 @@ func TestStreamOfSmallMessages(t *testing.T) {
 // Whoever sends a report chooses where its answer goes. It must not be a subject the sender might not use itself.
 func TestForeignReplySubjects(t *testing.T) {
 	s := newSite(t).start()
-	e, _, _ := run(t, edge.Config{Front: s.connection()})
-	conn := s.connection()
+	e, _, _ := run(t, edge.Config{Front: s.gate(), Back: s.connection()})
+	conn := s.client()
 	_, data := encoded(t, 1)
 	subjects := []string{"", telemetry.Subject, telemetry.PackSubject, "$JS.API.STREAM.DELETE." + telemetry.Stream, "INBOX.x"}
 	for _, reply := range subjects {
@@ -170,7 +170,7 @@ func TestForeignReplySubjects(t *testing.T) {
 // The clients' server and the stream's need not be the same.
 func TestFrontAndBack(t *testing.T) {
 	front, back := newSite(t).startBare(), newSite(t).start()
-	run(t, edge.Config{Front: front.connection(), Back: back.connection()})
+	run(t, edge.Config{Front: front.gate(), Back: back.connection()})
 	r := reporter(t, front, telemetry.ReporterConfig{})
 	const calls = 100
 	for range calls {
@@ -197,7 +197,7 @@ func TestConfigFaultsNameTheirFields(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	s := newSite(t).start()
 	registry := prometheus.NewRegistry()
-	e, _, _ := run(t, edge.Config{Front: s.connection(), Metrics: registry})
+	e, _, _ := run(t, edge.Config{Front: s.gate(), Back: s.connection(), Metrics: registry})
 	r := reporter(t, s, telemetry.ReporterConfig{})
 	const calls = 50
 	for range calls {
@@ -230,7 +230,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
 	}
-	if _, err := edge.New(edge.Config{Front: s.connection(), Metrics: registry}); err == nil {
+	if _, err := edge.New(edge.Config{Front: s.gate(), Back: s.connection(), Metrics: registry}); err == nil {
 		t.Error("two edges share one registry without an error")
 	}
 }

@@ -47,10 +47,15 @@ func example() error {
 	if _, err := broker.EnsureStream(ctx, js); err != nil {
 		return err
 	}
+	gate, err := telemetry.ConnectWithin(ctx, 5*time.Second, broker.GateURL(server.OperatorURL()), "attune-edge", nil)
+	if err != nil {
+		return err
+	}
+	defer gate.Close()
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- edge.Run(running, edge.Config{Front: conn}) }()
+	go func() { ended <- edge.Run(running, edge.Config{Front: gate, Back: conn}) }()
 
 	// The client.
 	client, err := telemetry.ConnectWithin(ctx, 5*time.Second, server.ClientURL(), "attune-client", nil)

@@ -23,7 +23,12 @@ const childServer = "EDGE_TEST_CHILD_SERVER"
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv(childServer); url != "" {
-		conn, err := telemetry.ConnectWithin(context.Background(), 10*time.Second, url, "attune-edge", nil)
+		back, err := telemetry.ConnectWithin(context.Background(), 10*time.Second, url, "attune-edge", nil)
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		front, err := telemetry.ConnectWithin(context.Background(), 10*time.Second, broker.GateURL(url), "attune-edge", nil)
 		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
@@ -33,7 +38,7 @@ func TestMain(m *testing.M) {
 			os.Exit(0)
 		}()
 		fmt.Println("running")
-		if err := edge.Run(context.Background(), edge.Config{Front: conn}); err != nil {
+		if err := edge.Run(context.Background(), edge.Config{Front: front, Back: back}); err != nil {
 			fmt.Println(err)
 		}
 		os.Exit(1)
@@ -114,7 +119,7 @@ func TestEdgeKilledAtAnyMoment(t *testing.T) {
 
 func TestJetStreamIsDown(t *testing.T) {
 	front, back := newSite(t).startBare(), newSite(t)
-	e, _, log := run(t, edge.Config{Front: front.connection(), Back: back.connection()})
+	e, _, log := run(t, edge.Config{Front: front.gate(), Back: back.connection()})
 	r := reporter(t, front, telemetry.ReporterConfig{})
 	const calls, outages = 200, 3
 	for i := range outages {
@@ -144,7 +149,7 @@ func TestStreamIsFullOrMissing(t *testing.T) {
 	s := newSite(t)
 	s.stream = broker.StreamConfig{MaxBytes: 64 << 10}
 	s.start()
-	run(t, edge.Config{Front: s.connection(), MaxReports: 10})
+	run(t, edge.Config{Front: s.gate(), Back: s.connection(), MaxReports: 10})
 	r := reporter(t, s, telemetry.ReporterConfig{})
 	const calls = 400
 	for range calls {
@@ -192,7 +197,7 @@ func silent(t *testing.T) *site {
 func TestFullWindowTakesNoMore(t *testing.T) {
 	front, back := newSite(t).startBare(), silent(t)
 	e, stop, _ := run(t, edge.Config{
-		Front: front.connection(), Back: back.connection(), Window: 1, MaxReports: 1,
+		Front: front.gate(), Back: back.connection(), Window: 1, MaxReports: 1,
 		MaxPending: telemetry.MaxPackSize, AckTimeout: 300 * time.Millisecond, StopWait: 300 * time.Millisecond,
 	})
 	conn := front.client()
@@ -224,7 +229,7 @@ func TestFullWindowTakesNoMore(t *testing.T) {
 // A stop sends the pack that fills at once, and answers its clients.
 func TestStopAnswersWhatItHas(t *testing.T) {
 	s := newSite(t).start()
-	e, stop, _ := run(t, edge.Config{Front: s.connection(), MaxWait: time.Second})
+	e, stop, _ := run(t, edge.Config{Front: s.gate(), Back: s.connection(), MaxWait: time.Second})
 	r := reporter(t, s, telemetry.ReporterConfig{})
 	before := e.Stats().Received
 	const calls = 30
@@ -247,7 +252,7 @@ func TestStopAnswersWhatItHas(t *testing.T) {
 // A stop does not wait for a stream that does not answer.
 func TestStopKeepsToItsTime(t *testing.T) {
 	front, back := newSite(t).startBare(), silent(t)
-	e, stop, _ := run(t, edge.Config{Front: front.connection(), Back: back.connection(), AckTimeout: time.Minute, StopWait: 200 * time.Millisecond})
+	e, stop, _ := run(t, edge.Config{Front: front.gate(), Back: back.connection(), AckTimeout: time.Minute, StopWait: 200 * time.Millisecond})
 	r := reporter(t, front, telemetry.ReporterConfig{})
 	call(r, 3)
 	eventually(t, "on its way", func() bool { return e.Stats().Pending() == 1 })
@@ -267,8 +272,8 @@ func TestStopKeepsToItsTime(t *testing.T) {
 // The connection may be closed under a running edge.
 func TestClosedConnection(t *testing.T) {
 	s := newSite(t).start()
-	conn := s.connection()
-	_, stop, _ := run(t, edge.Config{Front: conn, StopWait: 200 * time.Millisecond})
+	conn := s.gate()
+	_, stop, _ := run(t, edge.Config{Front: conn, Back: s.connection(), StopWait: 200 * time.Millisecond})
 	conn.Close()
 	if err := stop(); err != nil {
 		t.Error(err)

@@ -84,7 +84,7 @@ func TestPacksHoldEveryReportOnce(t *testing.T) {
 // A report costs no allocation beyond the message it came in.
 func TestTakeAllocatesNothing(t *testing.T) {
 	s := newSite(t).start()
-	e, err := edge.New(edge.Config{Front: s.connection()})
+	e, err := edge.New(edge.Config{Front: s.gate(), Back: s.connection()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -82,8 +83,11 @@ func (s *site) stop() {
 	s.server = nil
 }
 
-// connection is an edge's connection, which may be down now.
+// connection is an edge's connection to the stream, which may be down now.
 func (s *site) connection() *nats.Conn { return s.connect(s.operatorURL()) }
+
+// gate is an edge's connection to its clients.
+func (s *site) gate() *nats.Conn { return s.connect(broker.GateURL(s.operatorURL())) }
 
 // client is a call client's connection.
 func (s *site) client() *nats.Conn { return s.connect(s.clientURL()) }
@@ -174,8 +178,24 @@ func run(t *testing.T, cfg edge.Config) (e *edge.Edge, stop func() error, log *s
 		return <-ended
 	})
 	t.Cleanup(func() { _ = stop() })
-	served(t, cfg.Front)
+	served(t, asClient(t, cfg.Front))
 	return e, stop, log
+}
+
+// asClient is a call client's connection to the server of another connection.
+func asClient(t *testing.T, other *nats.Conn) *nats.Conn {
+	t.Helper()
+	u, err := url.Parse(other.Opts.Url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = nil
+	conn, err := telemetry.Connect(t.Context(), u.String(), "attune-test", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(conn.Close)
+	return conn
 }
 
 // served waits until an edge answers: a report without bytes goes into a pack like any other, so one that is too large

@@ -142,6 +142,11 @@ func runServer(ctx context.Context, o order) (err error) {
 		return err
 	}
 	defer conn.Close()
+	gate, err := broker.ConnectWithin(ctx, 10*time.Second, server.ClientURL(), "attune-edge", warnings(), server.InProcessGate())
+	if err != nil {
+		return err
+	}
+	defer gate.Close()
 	js, err := jetstream.New(conn)
 	if err != nil {
 		return err
@@ -151,7 +156,7 @@ func runServer(ctx context.Context, o order) (err error) {
 	}
 	packing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
-	go func() { ended <- edge.Run(packing, edge.Config{Front: conn, Logger: warnings()}) }()
+	go func() { ended <- edge.Run(packing, edge.Config{Front: gate, Back: conn, Logger: warnings()}) }()
 	defer func() {
 		stop()
 		err = closing(err, func() error { return <-ended })

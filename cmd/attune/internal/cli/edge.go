@@ -35,7 +35,7 @@ func newEdge(s *settings) *cobra.Command {
 			"whatever their size, so this is what lets it take tens of thousands of reports. An edge keeps no address and writes\n" +
 			"no file. Any number of these may share the work; \"attune up\" runs one.",
 		Example: "  attune edge --nats nats://edge:secret@nats:4222\n" +
-			"  attune edge --front nats://edge:secret@gateway:4222 --nats nats://edge:secret@nats:4222",
+			"  attune edge --front nats://gate:secret@gateway:4222 --nats nats://edge:secret@nats:4222",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config := edge.Config{MaxReports: o.maxReports, MaxWait: o.maxWait, Logger: s.log}
 			if err := o.validate(s.config.NATS, config); err != nil {
@@ -47,7 +47,7 @@ func newEdge(s *settings) *cobra.Command {
 	data := s.dataFlag(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&o.nats, "nats", "", "URL of the NATS server that has the stream, nats://user:password@host:4222")
-	flags.StringVar(&o.front, "front", "", "URL of the NATS server that clients send reports to (default: the same)")
+	flags.StringVar(&o.front, "front", "", "URL of the NATS server that clients send reports to (default: the same, as its user gate)")
 	flags.IntVar(&o.maxReports, "max-reports", 100, "most reports in one message")
 	flags.DurationVar(&o.maxWait, "max-wait", 20*time.Millisecond, "longest time a report waits for others")
 	flags.DurationVar(&o.every, "every", 10*time.Second, "how often to print the counts")
@@ -82,13 +82,15 @@ func (s *settings) edge(ctx context.Context, o edgeOptions, config edge.Config) 
 		return err
 	}
 	defer back.Close()
-	config.Front, config.Back = back, back
-	if o.front != "" {
-		if config.Front, err = loop.Connect(ctx, broker.OperatorURL(o.front, known), "attune-edge", true, s.log); err != nil {
-			return err
-		}
-		defer config.Front.Close()
+	front := o.front
+	if front == "" {
+		front = broker.GateURL(broker.OperatorURL(s.config.NATS, known))
 	}
+	config.Back = back
+	if config.Front, err = loop.Connect(ctx, front, "attune-edge", true, s.log); err != nil {
+		return err
+	}
+	defer config.Front.Close()
 	edging, err := loop.StartEdge(ctx, config)
 	if err != nil {
 		return err

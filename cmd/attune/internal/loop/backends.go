@@ -29,7 +29,21 @@ type Backends struct {
 	Warehouse *warehouse.Warehouse
 
 	connect  func(ctx context.Context, name string) (*nats.Conn, error)
+	embedded *broker.Server // nil when NATS is a server of its own
 	cleanups []func() error
+}
+
+// Gate opens the connection on which an edge meets the clients of the embedded NATS, which ends with Close. Nil without one:
+// an edge at another server needs credentials of its own.
+func (b *Backends) Gate(ctx context.Context, log *slog.Logger) (*nats.Conn, error) {
+	if b.embedded == nil {
+		return nil, nil
+	}
+	conn, err := Connect(ctx, b.NATSURL, "attune-edge", true, log, b.embedded.InProcessGate())
+	if err == nil {
+		b.cleanups = append(b.cleanups, conn.Drain)
+	}
+	return conn, err
 }
 
 // Connect opens one more connection to NATS with the same rights, which ends with Close.
@@ -98,6 +112,7 @@ func (b *Backends) openNATS(ctx context.Context, c config.Config, need Need, por
 		if err != nil {
 			return err
 		}
+		b.embedded = embedded
 		b.cleanups = append(b.cleanups, embedded.Close)
 		b.NATSURL, server = embedded.ClientURL(), embedded.ClientURL()
 		options = append(options, embedded.InProcess())

@@ -25,11 +25,20 @@ func StartEdge(ctx context.Context, c edge.Config) (*Edging, error) {
 	return e, nil
 }
 
-// Ended has the fault of an edge that cannot take reports.
-func (e *Edging) Ended() <-chan error { return e.ended }
+// Ended has the fault of an edge that cannot take reports. A nil Edging never ends.
+func (e *Edging) Ended() <-chan error {
+	if e == nil {
+		return nil
+	}
+	return e.ended
+}
 
-// Stop publishes and answers what is in hand, and waits. Call it once, and not after Ended has told of a fault.
+// Stop publishes and answers what is in hand, and waits. Call it once, and not after Ended has told of a fault. Of a nil
+// Edging it does nothing.
 func (e *Edging) Stop() error {
+	if e == nil {
+		return nil
+	}
 	e.cancel()
 	return <-e.ended
 }

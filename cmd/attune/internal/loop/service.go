@@ -73,12 +73,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Clients that report on the edge's subject cost the stream less; those that report to the stream need no edge.
-	conn, err := s.Backends.Connect(ctx, "attune-edge")
-	if err != nil {
-		return errors.Join(err, ingesting.Stop())
-	}
-	edging, err := StartEdge(ctx, edge.Config{Front: conn, Logger: s.log})
+	edging, err := s.startEdge(ctx)
 	if err != nil {
 		return errors.Join(err, ingesting.Stop())
 	}
@@ -100,6 +95,20 @@ func (s *Service) Run(ctx context.Context) error {
 			s.try("refresh the timestamp", s.Releases.Refresh(ctx))
 		}
 	}
+}
+
+// startEdge packs the reports of clients that send them to the edge's subject, which costs the stream less. A NATS of its
+// own has edges of its own ("attune edge").
+func (s *Service) startEdge(ctx context.Context) (*Edging, error) {
+	gate, err := s.Backends.Gate(ctx, s.log)
+	if gate == nil || err != nil {
+		return nil, err
+	}
+	back, err := s.Backends.Connect(ctx, "attune-edge")
+	if err != nil {
+		return nil, err
+	}
+	return StartEdge(ctx, edge.Config{Front: gate, Back: back, Logger: s.log})
 }
 
 func (s *Service) try(what string, err error) {
