@@ -85,10 +85,8 @@ func (s *Stepped) TransportIs(now time.Time, t model.Transport, site model.Site)
 	s.factory.transportIs(TransportLock{Transport: t, Site: site})
 }
 
-// Close ends the last segment.
+// Close ends the last segment. Of a call that never had media it is the first decision, with nothing measured.
 func (s *Stepped) Close(now time.Time) {
 	s.at = now
-	if s.factory.leg.live {
-		s.factory.endSegment(now)
-	}
+	s.factory.endSegment(now)
 }

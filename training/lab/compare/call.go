@@ -21,7 +21,7 @@ type Case struct {
 
 // Draw draws the k-th call of a seed: a network of the suite by its weight, and the seed of everything random in the call.
 func Draw(s *suite.Suite, seed, k uint64) Case {
-	random := rand.New(rand.NewPCG(spread(seed), spread(seed^spread(k+1))))
+	random := rand.New(rand.NewPCG(spread(seed), spread(seed^spread(k+1)))) // spread: seeds and calls are small numbers
 	n := s.Draw(random)
 	return Case{Network: &n, Seed: random.Uint64()}
 }

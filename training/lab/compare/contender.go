@@ -111,6 +111,9 @@ func (c *Contender) Options() []policy.Option {
 	return c.options()
 }
 
+// Identity tells contenders apart: their name and the content of their policy.
+func (c *Contender) Identity() string { return c.Name + "\n" + c.identity }
+
 // parsed is a policy with the models it was parsed with.
 type parsed struct {
 	*policy.Policy

@@ -152,8 +152,8 @@ func (r *runner) discard() error {
 	return nil
 }
 
-// fingerprint is a hash over everything that decides the result. What a network or the speech does is told by probe
-// calls, so that recordings need not be read again.
+// fingerprint is a hash over everything that decides the result. The content of recordings shows in when the packets of
+// a probe arrive.
 func (r *runner) fingerprint() string {
 	h := sha256.New()
 	c := &r.config
@@ -171,7 +171,7 @@ func (r *runner) fingerprint() string {
 		}
 	}
 	for i := range c.Contenders {
-		fmt.Fprintln(h, c.Contenders[i].Name, c.Contenders[i].identity)
+		fmt.Fprintln(h, c.Contenders[i].Identity())
 	}
 	var actions strings.Builder
 	for _, a := range c.Catalogue {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/policy"
+	"github.com/attune-calls/attune/training/lab/internal/inorder"
 	"github.com/attune-calls/attune/training/lab/sim"
 	"github.com/attune-calls/attune/training/lab/suite"
 )
@@ -172,7 +173,7 @@ func (r *runner) run(ctx context.Context) error {
 	if r.state.Next > 0 {
 		r.done.Since = r.done.Calls
 	}
-	return inOrder(ctx, r.config.Workers, r.state.Next, total, r.everyone, func(i int, e entry) error {
+	return inorder.Each(ctx, r.config.Workers, r.state.Next, total, r.everyone, func(i int, e entry) error {
 		r.take(i, e)
 		r.count(perCall)
 		if time.Since(r.saved) > saveEvery {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/policy"
+	"github.com/attune-calls/attune/training/lab/internal/inorder"
 	"github.com/attune-calls/attune/training/lab/suite"
 )
 
@@ -64,7 +65,7 @@ func (r *runner) bestAction(ctx context.Context, part *suite.Suite, stream uint6
 	made := 0
 	for _, round := range searchRounds {
 		n := round.calls * len(arms)
-		err := inOrder(ctx, r.config.Workers, 0, n, func(i int) (float64, error) {
+		err := inorder.Each(ctx, r.config.Workers, 0, n, func(i int) (float64, error) {
 			c := Draw(part, searchSeed+r.config.Seed, stream<<32|uint64(made+i/len(arms)))
 			o, err := r.scale.call(c, func() []policy.Option { return always(arms[i%len(arms)].action) })
 			return o.Quality, err

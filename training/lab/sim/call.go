@@ -29,6 +29,23 @@ type Plan struct {
 	// Caller and Callee are the options of each side's decisions; see policy.NewStepped. The caller owns the transport,
 	// the callee follows. Transport switches and seeds are set by the simulation.
 	Caller, Callee []policy.Option
+	// FromStart makes both sides speak from the beginning of the speech, instead of from a random place.
+	FromStart bool
+	// Watch is told of what the caller sends and the callee gets. May be nil.
+	Watch Watcher
+}
+
+// Watcher follows the audio of one direction, so that it can be heard. Times are since the call began to be set up; they do
+// not go back within Coded nor within Arrived.
+type Watcher interface {
+	// Coded is called for each 20 ms of speech: those that end now are coded under an action. Where a packet is sent with
+	// the frame that they complete, packet is its number, counted from 0, and the action has the redundancy of the packet;
+	// otherwise it is -1.
+	Coded(now time.Duration, action model.Action, packet int)
+	// Arrived is called when a packet comes in, which may be twice or never.
+	Arrived(now time.Duration, packet int)
+	// Played is called each 20 ms of the callee's clock.
+	Played(now time.Duration)
 }
 
 // DefaultCore is the core delay of package vnet.
@@ -107,6 +124,9 @@ func Call(plan Plan) (Result, error) {
 	if !ok {
 		c.result.Stage = model.StageICE
 		c.result.Caller.Dropped, c.result.Callee.Dropped = true, true
+		for _, s := range c.sides {
+			s.driver.Close(c.epoch.Add(now))
+		}
 		return c.result, nil
 	}
 	if err := c.talk(now); err != nil {
@@ -124,7 +144,7 @@ func (c *call) prepare() error {
 		s := &side{
 			frames: c.plan.Frames, buffer: newBuffer(), sentMedia: -1,
 			reported: make([]told, 0, toldPerSecond*int(min(c.plan.Duration, time.Hour)/tellEvery+1)),
-			tick: random.IntN(max(1, int(c.plan.Frames.Duration()/playout.Tick)/wholeTicks)) * wholeTicks,
+			tick:     random.IntN(max(1, int(c.plan.Frames.Duration()/playout.Tick)/wholeTicks)) * wholeTicks,
 		}
 		s.wire.up, s.wire.down = c.plan.Profile.Links(random.Uint64())
 		s.phase = time.Duration(random.Int64N(int64(playout.Tick)))
@@ -132,6 +152,9 @@ func (c *call) prepare() error {
 			s.clocks[clock] = time.Duration(random.Int64N(int64(tellEvery)))
 		}
 		s.sequence, s.stamp = uint16(random.Uint32()), random.Uint32()
+		if c.plan.FromStart {
+			s.tick = 0
+		}
 		profile := c.plan.Profile
 		own := []policy.Option{
 			policy.WithContext(model.Context{Network: profile.Network, Metered: profile.Metered, Reach: profile.Reach}),
@@ -149,6 +172,8 @@ func (c *call) prepare() error {
 		}
 		c.sides[i] = s
 	}
+	c.sides[caller].watch, c.sides[callee].watch = c.plan.Watch, c.plan.Watch
+	c.sides[callee].listens = true
 	for i, s := range c.sides {
 		peer := c.sides[1-i]
 		s.receive = func(p packet) { s.take(p, peer, c.epoch) }

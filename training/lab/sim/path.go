@@ -18,6 +18,7 @@ type packet struct {
 	red      uint8 // frames before this one that it repeats
 	kind     kind
 	told     int32 // index of what a packet of RTCP tells
+	number   int32 // of a packet of media, counted from 0
 }
 
 // kind is what a packet carries.

@@ -30,6 +30,9 @@ type side struct {
 	clocks   [rtcpKinds]time.Duration     // when each kind of RTCP is sent next
 	lastCame time.Duration                // when anything came last
 	recent   reception
+	watch    Watcher
+	listens  bool // the watcher is told what this side gets, instead of what it sends
+	packets  int  // sent
 
 	sentMedia time.Duration // when the first packet was sent; negative before
 	dead      bool
@@ -66,10 +69,23 @@ func (s *side) speak(now time.Duration, epoch time.Time) error {
 		}
 	}
 	s.tick++
-	if s.tick%s.table.ticks != 0 {
+	whole := s.tick%s.table.ticks == 0
+	var coded frame
+	if whole {
+		coded = s.table.at(s.tick - s.table.ticks)
+	}
+	if s.watch != nil && !s.listens {
+		number := -1
+		if coded.bytes > 0 {
+			number = s.packets
+		}
+		action := s.coded
+		action.REDDepth = s.driver.Action().REDDepth
+		s.watch.Coded(now, action, number)
+	}
+	if !whole {
 		return nil
 	}
-	coded := s.table.at(s.tick - s.table.ticks)
 	copy(s.sizes[1:], s.sizes[:])
 	s.sizes[0] = coded
 	if coded.bytes > 0 {
@@ -84,6 +100,7 @@ const redHeader, redPrimary = 4, 1
 
 func (s *side) send(now time.Duration, coded frame, epoch time.Time) {
 	s.sequence++
+	s.packets++
 	bytes := int(coded.bytes)
 	depth := s.driver.Action().REDDepth
 	for i := range depth {
@@ -99,12 +116,17 @@ func (s *side) send(now time.Duration, coded frame, epoch time.Time) {
 	}
 	s.driver.Sent(epoch.Add(now), bytes)
 	s.out.send(now, bytes, packet{
-		sequence: s.sequence, stamp: s.stamp, sent: now, ticks: uint8(s.table.ticks), fec: coded.fec, red: depth,
+		sequence: s.sequence, stamp: s.stamp, sent: now, ticks: uint8(s.table.ticks), fec: coded.fec, red: depth, number: int32(s.packets - 1),
 	})
 }
 
 // play plays one tick.
-func (s *side) play(now time.Duration) { s.buffer.Next(now) }
+func (s *side) play(now time.Duration) {
+	s.buffer.Next(now)
+	if s.watch != nil && s.listens {
+		s.watch.Played(now)
+	}
+}
 
 // The kinds of RTCP that a side sends once a second, each by a clock of its own.
 const (
@@ -165,6 +187,9 @@ func (s *side) take(p packet, peer *side, epoch time.Time) {
 	}
 	s.driver.Heard()
 	s.recent.observe(p)
+	if s.watch != nil && s.listens {
+		s.watch.Arrived(p.at, int(p.number))
+	}
 	for depth := p.red; depth > 0; depth-- {
 		older := p
 		older.sequence -= uint16(depth)

@@ -1,13 +1,15 @@
-package compare
+// Package inorder computes independent results on several cores and hands them over in their order, so that nothing
+// that is made of them depends on the number of cores.
+package inorder
 
 import (
 	"context"
 	"sync"
 )
 
-// inOrder makes the results 0..n-1 on several goroutines and takes them one by one in their order. At most some few per
-// worker wait to be taken. The first error, of ctx, of make or of take, ends it.
-func inOrder[T any](ctx context.Context, workers, from, n int, produce func(i int) (T, error), take func(i int, t T) error) error {
+// Each produces the results from..n-1 on so many goroutines and takes them one by one in their order, on the caller's.
+// At most some few per worker wait to be taken. The first error, of ctx, of produce or of take, ends it.
+func Each[T any](ctx context.Context, workers, from, n int, produce func(i int) (T, error), take func(i int, t T) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	type slot struct {

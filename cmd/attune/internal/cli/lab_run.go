@@ -1,0 +1,259 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"github.com/attune-calls/attune/cmd/attune/internal/loop"
+	"github.com/attune-calls/attune/telemetry"
+	"github.com/attune-calls/attune/training/lab/compare"
+	"github.com/attune-calls/attune/training/lab/history"
+)
+
+// runOptions are the flags of "attune lab run".
+type runOptions struct {
+	networks labNetworks
+	policy   string
+	calls    int
+	seed     uint64
+	duration time.Duration
+	days     float64
+	wav      string
+	out      string
+	send     string
+	single   bool
+	json     bool
+	workers  int
+}
+
+func newLabRun(s *settings) *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run [FOLDER...]",
+		Short: "Simulate calls and write the reports that clients would send",
+		Long: "Makes simulated calls under one policy and writes both clients' reports, with origin \"simulation\": decisions, propensities,\n" +
+			"exploration and quantized measurements as in a real call. They go to a file, or to NATS, whose acknowledgements are awaited.\n" +
+			"Within an hour the same flags give the same reports, ids included, so that what is sent again counts once.",
+		Example: "  attune lab run --policy policy.json --calls 20000 --days 7 --out history.packs\n" +
+			"  attune lab run --send history.packs --nats nats://127.0.0.1:4222\n" +
+			"  attune lab run --suite suite.json --policy learned:attune-data/runs/run-1 --calls 20000 --seed 2 --nats nats://127.0.0.1:4222",
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.validate(s.config.NATS); err != nil {
+				return usageError{fmt.Errorf("lab run: %w", err)}
+			}
+			return s.labRun(cmd.Context(), &o, args)
+		},
+	}
+	s.serverFlags(cmd)
+	o.networks.flags(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&o.policy, "policy", compare.NameDefault, "who decides: a policy document, a run directory (learned:RUN, greedy:RUN), or a fixed rule")
+	flags.IntVar(&o.calls, "calls", 1000, "calls to make; each gives two reports")
+	flags.Uint64Var(&o.seed, "seed", 1, "of everything random")
+	flags.DurationVar(&o.duration, "duration", time.Minute, "of a call, 5s to "+history.MaxDuration.String())
+	flags.Float64Var(&o.days, "days", 0, "days before now that the calls are spread over (default: all in this hour)")
+	flags.StringVar(&o.wav, "wav", "", "WAV file whose frame sizes are used (default: Debian's recorded prompts, or espeak-ng)")
+	flags.StringVar(&o.out, "out", "", "write packed reports to this file")
+	flags.StringVar(&o.send, "send", "", "make no calls: send this file, written with --out, to --nats")
+	flags.BoolVar(&o.single, "single", false, "send each report as a message of its own, as clients without an edge do")
+	flags.BoolVar(&o.json, "json", false, "print what was made as JSON")
+	flags.IntVar(&o.workers, "workers", 0, "calls computed at the same time (default: one for each core)")
+	return cmd
+}
+
+func (o *runOptions) validate(nats string) error {
+	switch {
+	case (o.out == "") == (nats == ""):
+		return errors.New("choose one of --out and --nats")
+	case o.send != "" && o.out != "":
+		return errors.New("--send goes with --nats")
+	case o.single && o.out != "":
+		return errors.New("--single goes with --nats: a file holds packs")
+	case !(o.days >= 0 && o.days <= 366):
+		return fmt.Errorf("--days: %v, want 0..366", o.days)
+	}
+	return nil
+}
+
+func (s *settings) labRun(ctx context.Context, o *runOptions, args []string) (err error) {
+	sink, err := s.openSink(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, sink.close()) }()
+	if o.send != "" {
+		return s.sendPacks(ctx, o, sink)
+	}
+	config, err := s.historyConfig(ctx, o, args)
+	if err != nil {
+		return err
+	}
+	progress := s.labProgress()
+	config.Progress = func(done, of int64) { progress.show(compare.Done{Calls: done, Of: of}) }
+	summary, err := history.Make(ctx, config, func(id telemetry.ReportID, report []byte) error { return sink.report(ctx, id, report) })
+	progress.end()
+	if err == nil {
+		err = sink.settle(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("%w; run the same command again within this hour: what has arrived counts once", err)
+	}
+	if o.json {
+		return json.NewEncoder(s.out).Encode(summary)
+	}
+	_, err = fmt.Fprintf(s.out, "%d simulated calls: %d reports with %d segments (%d explored), %d calls not set up, %d dropped, %d bytes\n",
+		summary.Calls, summary.Reports, summary.Segments, summary.Explored, summary.SetupFailed, summary.Dropped, summary.Bytes)
+	return err
+}
+
+func (s *settings) historyConfig(ctx context.Context, o *runOptions, args []string) (history.Config, error) {
+	config := history.Config{
+		Began: time.Now().Truncate(time.Hour),
+		Calls: o.calls, Seed: o.seed, Duration: o.duration, Over: time.Duration(o.days * 24 * float64(time.Hour)), Workers: o.workers,
+	}
+	var err error
+	if config.Suite, err = o.networks.open(s, args); err != nil {
+		return config, err
+	}
+	if config.Contender, err = compare.Named(o.policy); err != nil {
+		return config, usageError{fmt.Errorf("lab run: %w", err)}
+	}
+	if config.Frames, _, err = labFrames(ctx, o.wav); err != nil {
+		return config, err
+	}
+	if err := config.Validate(); err != nil {
+		return config, usageError{fmt.Errorf("lab run: %w", err)}
+	}
+	return config, nil
+}
+
+// sendPacks sends a file that was written before.
+func (s *settings) sendPacks(ctx context.Context, o *runOptions, to *sink) error {
+	f, err := os.Open(o.send)
+	if err != nil {
+		return fmt.Errorf("lab run: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	reports := 0
+	err = history.ReadFile(f, func(pack []byte) error {
+		return telemetry.EachInPack(pack, func(data []byte) error {
+			var r telemetry.Report
+			if err := telemetry.Unmarshal(data, &r); err != nil {
+				return err
+			}
+			reports++
+			return to.report(ctx, r.ID, slices.Clone(data))
+		})
+	})
+	if err == nil {
+		err = to.settle(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("lab run: %s: %w", o.send, err)
+	}
+	_, err = fmt.Fprintf(s.out, "%d reports sent\n", reports)
+	return err
+}
+
+// sink is where reports go: a file or a stream.
+type sink struct {
+	packer  history.Packer
+	file    *history.FileWriter
+	stream  jetstream.JetStream
+	single  bool
+	pending []jetstream.PubAckFuture
+	commit  func() error // of a complete file
+	close   func() error
+}
+
+func (s *settings) openSink(ctx context.Context, o *runOptions) (*sink, error) {
+	if o.out != "" {
+		return fileSink(o.out)
+	}
+	backends, err := loop.Open(ctx, s.config, loop.NeedConnection, 0, s.log)
+	if err != nil {
+		return nil, err
+	}
+	k := &sink{single: o.single, close: backends.Close}
+	if k.stream, err = telemetry.NewPublisher(backends.JetStream.Conn()); err != nil {
+		return nil, errors.Join(err, backends.Close())
+	}
+	k.packer.Put = func(pack []byte) error {
+		sum := sha256.Sum256(pack)
+		return k.publish(ctx, telemetry.PackSubject, hex.EncodeToString(sum[:16]), pack)
+	}
+	return k, nil
+}
+
+// fileSink writes a file that is complete under its name, or not there.
+func fileSink(path string) (*sink, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".history-")
+	if err != nil {
+		return nil, fmt.Errorf("lab run: %w", err)
+	}
+	k := &sink{file: history.NewFileWriter(f)}
+	k.packer.Put = k.file.Put
+	k.commit = func() error {
+		return errors.Join(k.file.Flush(), f.Chmod(0o644), f.Sync(), os.Rename(f.Name(), path))
+	}
+	k.close = func() error {
+		_ = os.Remove(f.Name()) // not there any more, once it has its name
+		return f.Close()
+	}
+	return k, nil
+}
+
+func (k *sink) report(ctx context.Context, id telemetry.ReportID, report []byte) error {
+	if k.single {
+		return k.publish(ctx, telemetry.Subject, telemetry.MessageID(id), report)
+	}
+	return k.packer.Add(report)
+}
+
+func (k *sink) publish(ctx context.Context, subject, id string, data []byte) error {
+	ack, err := k.stream.PublishAsync(subject, data, jetstream.WithMsgID(id))
+	if err != nil {
+		return fmt.Errorf("send reports: %w", err)
+	}
+	k.pending = append(k.pending, ack)
+	return k.await(ctx, telemetry.MaxWindow)
+}
+
+// await waits until no more than so many messages are without an acknowledgement.
+func (k *sink) await(ctx context.Context, most int) error {
+	for len(k.pending) > most {
+		select {
+		case <-k.pending[0].Ok():
+		case err := <-k.pending[0].Err():
+			return fmt.Errorf("the stream did not take a message: %w", err)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		k.pending = k.pending[1:]
+	}
+	return nil
+}
+
+// settle ends the last pack, and waits for all acknowledgements or commits the file.
+func (k *sink) settle(ctx context.Context) error {
+	err := k.packer.Flush()
+	if err == nil {
+		err = k.await(ctx, 0)
+	}
+	if err == nil && k.commit != nil {
+		err = k.commit()
+	}
+	return err
+}
