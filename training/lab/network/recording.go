@@ -99,18 +99,12 @@ func Recognise(data []byte) Format {
 	}
 	var lines, pairs, numbers, bits, ones, falls, fractions int
 	var before float64
-	_ = eachLine(data, func(_ int, line []byte) error {
-		lines++
-		fields := bytes.Fields(line)
-		value, err := strconv.ParseFloat(string(fields[0]), 64)
-		if err != nil {
-			return nil
-		}
+	count := func(line []byte, fields [][]byte, value float64) {
 		if len(fields) == 2 {
 			pairs++
 		}
 		if len(fields) > 1 {
-			return nil
+			return
 		}
 		numbers++
 		if len(bytes.Trim(line, "01")) == 0 && (len(line) == 1 || len(line) >= 8) {
@@ -126,6 +120,14 @@ func Recognise(data []byte) Format {
 			falls++
 		}
 		before = value
+	}
+	_ = eachLine(data, func(_ int, line []byte) error {
+		lines++
+		fields := bytes.Fields(line)
+		value, err := strconv.ParseFloat(string(fields[0]), 64)
+		if err == nil {
+			count(line, fields, value)
+		}
 		return nil
 	})
 	switch {

@@ -61,6 +61,30 @@ func (t *Trace) MeanKbps() float64 {
 	return bits / t.period.Seconds() / 1000
 }
 
+// Rates is the capacity of one pass in kbit/s, averaged over whole steps of a length; what is left at the end is not
+// counted.
+func (t *Trace) Rates(length time.Duration) []float64 {
+	rates := make([]float64, t.period/length)
+	perBit := 1 / length.Seconds() / 1000
+	for _, ms := range t.chances {
+		if i := int(time.Duration(ms) * time.Millisecond / length); i < len(rates) {
+			rates[i] += ChanceBytes * 8 * perBit
+		}
+	}
+	var from time.Duration
+	for _, s := range t.steps {
+		for from < s.end {
+			i := int(from / length)
+			end := min(s.end, time.Duration(i+1)*length)
+			if i < len(rates) {
+				rates[i] += (end - from).Seconds() * float64(s.bitsPerSecond) * perBit
+			}
+			from = end
+		}
+	}
+	return rates
+}
+
 // LongestOutage is the longest time in one pass, or from the end of one to the next, without any capacity.
 func (t *Trace) LongestOutage() time.Duration {
 	var longest, current time.Duration

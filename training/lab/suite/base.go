@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -11,25 +12,26 @@ import (
 	"github.com/attune-calls/attune/training/lab/network"
 )
 
-// direction is which way a file was recorded.
-type direction uint8
+// Direction is which way a file was recorded.
+type Direction uint8
 
+// The values of Direction.
 const (
-	unsaid direction = iota
-	upward
-	downward
+	Unsaid Direction = iota // its name does not tell
+	Up                      // from the peer
+	Down                    // to the peer
 )
 
 // group is the files of one network.
 type group struct {
-	stem     string // path below the folder given, without ending and direction
+	stem     string // path below the folder given, without ending and Direction
 	up, down *network.Recording
 	whole    *network.Recording // of a file that says no direction
 }
 
 // put gives the group a recording, unless it has one for that direction already.
-func (g *group) put(d direction, r *network.Recording) bool {
-	slot := [...]**network.Recording{unsaid: &g.whole, upward: &g.up, downward: &g.down}[d]
+func (g *group) put(d Direction, r *network.Recording) bool {
+	slot := [...]**network.Recording{Unsaid: &g.whole, Up: &g.up, Down: &g.down}[d]
 	if *slot != nil {
 		return false
 	}
@@ -37,11 +39,11 @@ func (g *group) put(d direction, r *network.Recording) bool {
 	return true
 }
 
-// directionOf splits a path into what the two directions of a network have in common and the direction.
-func directionOf(path string) (stem string, d direction) {
+// DirectionOf splits a path into what the two directions of a network have in common and the direction.
+func DirectionOf(path string) (stem string, d Direction) {
 	stem = path
 	for _, ending := range []string{".json", ".txt", ".log", ".dat", ".csv", ".trace", ".mahimahi", ".mask", ".rtt"} {
-		if trimmed := strings.TrimSuffix(stem, ending); trimmed != stem {
+		if trimmed, ok := strings.CutSuffix(stem, ending); ok {
 			stem = trimmed
 			break
 		}
@@ -49,14 +51,14 @@ func directionOf(path string) (stem string, d direction) {
 	lower := strings.ToLower(stem)
 	for _, word := range []struct {
 		ending string
-		d      direction
-	}{{"uplink", upward}, {"downlink", downward}, {"up", upward}, {"down", downward}} {
+		d      Direction
+	}{{"uplink", Up}, {"downlink", Down}, {"up", Up}, {"down", Down}} {
 		at := len(lower) - len(word.ending) - 1
 		if at > 0 && strings.HasSuffix(lower, word.ending) && strings.ContainsRune("._-", rune(lower[at])) {
 			return filepath.ToSlash(stem[:at]), word.d
 		}
 	}
-	return filepath.ToSlash(stem), unsaid
+	return filepath.ToSlash(stem), Unsaid
 }
 
 // The network types of recordings whose names do not tell. Chosen: public capacity recordings are mostly of mobile
@@ -76,8 +78,8 @@ var typeWords = map[string]model.NetworkType{
 	"satellite": model.NetworkSatellite, "starlink": model.NetworkSatellite,
 }
 
-// typeOf is the network type that a name tells, if it tells exactly one.
-func typeOf(name string) (model.NetworkType, bool) {
+// typeOfWord is the network type that a name tells, if it tells exactly one.
+func typeOfWord(name string) (model.NetworkType, bool) {
 	found := model.NetworkUnknown
 	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	for _, word := range words {
@@ -93,21 +95,21 @@ func typeOf(name string) (model.NetworkType, bool) {
 	return found, found != model.NetworkUnknown
 }
 
-// typeOfPath asks the file's name first, then the folders from the nearest on.
-func typeOfPath(path string) (model.NetworkType, bool) {
+// TypeOf is the network type that a path tells for certain. It asks the file's name first, then the folders from the nearest on.
+func TypeOf(path string) (model.NetworkType, bool) {
 	parts := strings.Split(path, "/")
-	for i := len(parts) - 1; i >= 0; i-- {
-		if t, ok := typeOf(parts[i]); ok {
+	for _, name := range slices.Backward(parts) {
+		if t, ok := typeOfWord(name); ok {
 			return t, true
 		}
 	}
 	return model.NetworkUnknown, false
 }
 
-// baseFor is the committed profile that lends queue, propagation, jitter and loss to a recording of a network type: the
+// Base is the committed profile that lends queue, propagation, jitter and loss to a recording of a network type: the
 // one of the same name, whose file tells where its figures come from or that they are chosen. 5G has none of its own and
 // borrows that of 4G.
-func baseFor(t model.NetworkType) *network.Profile {
+func Base(t model.NetworkType) *network.Profile {
 	name := t.String()
 	if t == model.Network5G {
 		name = model.Network4G.String()
@@ -137,7 +139,7 @@ func (g *group) network() Network {
 		down = g.whole // what is recorded of a client is mostly what it receives
 	}
 	why := "as its name says"
-	t, certain := typeOfPath(g.stem)
+	t, certain := TypeOf(g.stem)
 	if !certain {
 		t, why = defaultPathType, "by default, as its name does not tell"
 		for _, r := range []*network.Recording{g.up, down} {
@@ -146,7 +148,7 @@ func (g *group) network() Network {
 			}
 		}
 	}
-	p := baseFor(t)
+	p := Base(t)
 	var recorded []string
 	for _, way := range []struct {
 		name string
@@ -158,7 +160,7 @@ func (g *group) network() Network {
 		}
 	}
 	p.About = fmt.Sprintf("Recorded %s of %s, taken for %v %s; everything else is that of the profile %s, whose file says what is measured and what is chosen.",
-		strings.Join(recorded, " and "), g.stem, t, why, baseFor(t).Name)
+		strings.Join(recorded, " and "), g.stem, t, why, Base(t).Name)
 	n.Profile, n.Type = p, t
 	return n
 }

@@ -38,7 +38,7 @@ type Skipped struct {
 // series of round trip times or a network profile, recognised by its content (see network.Recognise). Two files whose
 // names differ in up and down only, X.up and X.down, are the two directions of one network.
 //
-// A recording holds one thing only; everything else comes from a committed profile of the network type, see baseFor.
+// A recording holds one thing only; everything else comes from a committed profile of the network type, see Base.
 // The type is taken from the names of the file and its folder when they name exactly one, else a default is used; the
 // About of each profile says which. Every recording counts the same: weight 1, region withheld.
 //
@@ -106,16 +106,16 @@ func collect(dir string, skipBad bool) ([]*group, []Skipped, error) {
 			return nil
 		}
 		relative := filepath.Join(filepath.Base(root), relativePath(root, path))
-		stem, way := directionOf(relative)
+		stem, way := DirectionOf(relative)
 		if recording.Profile != nil {
-			way = unsaid
+			way = Unsaid
 		}
 		g := pairs[stem]
-		if way == unsaid || g == nil || !g.put(way, recording) {
+		if way == Unsaid || g == nil || !g.put(way, recording) {
 			g = &group{stem: stem}
 			g.put(way, recording)
 			groups = append(groups, g)
-			if way != unsaid {
+			if way != Unsaid {
 				pairs[stem] = g
 			}
 		}
