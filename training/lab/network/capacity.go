@@ -19,6 +19,22 @@ type server interface {
 // leastKbps is the least rate a capacity may have at its best: less would keep a packet for hours.
 const leastKbps = 0.1
 
+// MeanKbps is the rate averaged over a long time, in 1000 bit/s; 0 stands for no limit.
+func (c *Capacity) MeanKbps() float64 {
+	if c.Trace != nil {
+		return c.Trace.MeanKbps()
+	}
+	if len(c.States) == 0 {
+		return c.Kbps
+	}
+	var sum, total float64 // shares of time are those of the mean stays, see newMarkovRates
+	for _, s := range c.States {
+		sum += s.Kbps * s.MeanDwellMillis
+		total += s.MeanDwellMillis
+	}
+	return sum / total
+}
+
 // newServer is nil when the capacity has no limit.
 func newServer(c Capacity, random *rand.Rand, traceStart time.Duration) server {
 	switch {

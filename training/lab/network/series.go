@@ -31,6 +31,15 @@ func (s *Series) Name() string { return s.name }
 // Millis is the round trip times in the order they were recorded.
 func (s *Series) Millis() []float64 { return append([]float64(nil), s.millis...) }
 
+// Mean is the average round trip time.
+func (s *Series) Mean() time.Duration {
+	var sum float64
+	for _, ms := range s.millis {
+		sum += ms
+	}
+	return millis(sum / float64(len(s.millis)))
+}
+
 // LoadSeries reads a file of round trip times; see ParseSeries.
 func LoadSeries(path string) (*Series, error) {
 	data, err := readBounded(path, MaxTraceBytes)

@@ -23,7 +23,7 @@ func newLab(s *settings) *cobra.Command {
 			"training reads, and to hear what a policy does.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newLabCompare(s), newLabRun(s), newLabListen(s))
+	cmd.AddCommand(newLabCompare(s), newLabRun(s), newLabListen(s), newLabProfile(s), newLabFit(s))
 	return cmd
 }
 
