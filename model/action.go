@@ -116,3 +116,16 @@ func DefaultAction() Action {
 		Transport: TransportDirect,
 	}
 }
+
+// AutomaticBandwidth is the audio bandwidth that libopus chooses by itself for speech at a bitrate in kbps (libopus 1.3,
+// src/opus_encoder.c, thresholds for mono voice). Superwideband lies between 13.5 and 14 kbps only, and is left out.
+func AutomaticBandwidth(kbps uint8) AudioBandwidth {
+	switch {
+	case kbps < 9:
+		return BandwidthNarrow
+	case kbps < 14:
+		return BandwidthWide
+	default:
+		return BandwidthFull
+	}
+}

@@ -11,7 +11,7 @@ import (
 //
 //   - the bitrate is targetBitrate where there is one, else the median payload rate of the stream; both are rounded to a step of bitrates;
 //   - the frame is the one of 20, 40, 60 and 120 ms nearest to the time per packet, lost ones included; 20 ms with DTX;
-//   - the audio bandwidth is what libopus chooses by itself for speech at that bitrate (src/opus_encoder.c, mono voice thresholds);
+//   - the audio bandwidth is what libopus chooses by itself for speech at that bitrate;
 //   - FEC is on where both sides agreed to it and the interval before lost packets: WebRTC tells its encoder the loss that
 //     receiver reports show, and libopus adds nothing at 0 %.
 
@@ -80,7 +80,7 @@ func (s *stream) actionAt(a model.Action, w window, lossBefore float64) model.Ac
 		a.BitrateKbps, a.Bandwidth, a.DTX = pcmuKbps, model.BandwidthNarrow, false
 		return a
 	}
-	a.Bandwidth = automaticBandwidth(a.BitrateKbps)
+	a.Bandwidth = model.AutomaticBandwidth(a.BitrateKbps)
 	switch {
 	case !s.fec || !(lossBefore >= 0.01):
 	case lossBefore < 0.15:
@@ -108,17 +108,6 @@ func nearest(steps []float64, v float64) float64 {
 		}
 	}
 	return best
-}
-
-func automaticBandwidth(kbps uint8) model.AudioBandwidth {
-	switch {
-	case kbps < 9:
-		return model.BandwidthNarrow
-	case kbps < 14:
-		return model.BandwidthWide
-	default:
-		return model.BandwidthFull
-	}
 }
 
 // lost is how many packets of a window never came; NaN when it is not known.

@@ -86,7 +86,7 @@ func (a *adaptor) Decide(c *model.Context, m *model.Measurement) model.Action {
 	}
 	kbps := int(min(max(bandwidth-overheadKbps(transport, a.frame), adaptorMin), adaptorMax))
 	action := model.Action{
-		Codec: model.CodecOpus, BitrateKbps: uint8(kbps), Bandwidth: automatic(kbps), FrameMillis: a.frame, DTX: a.dtx,
+		Codec: model.CodecOpus, BitrateKbps: uint8(kbps), Bandwidth: model.AutomaticBandwidth(uint8(kbps)), FrameMillis: a.frame, DTX: a.dtx,
 		Transport: model.TransportDirect,
 	}
 	if a.fec {

@@ -61,27 +61,15 @@ func (t *telegram) Decide(c *model.Context, m *model.Measurement) model.Action {
 	}
 	t.kbps = min(max(t.kbps, telegramMin), highest)
 	a := model.Action{
-		Codec: model.CodecOpus, BitrateKbps: uint8(t.kbps), Bandwidth: automatic(t.kbps), FrameMillis: 60,
+		Codec: model.CodecOpus, BitrateKbps: uint8(t.kbps), Bandwidth: model.AutomaticBandwidth(uint8(t.kbps)), FrameMillis: 60,
 		Transport: model.TransportDirect,
 	}
 	for _, level := range telegramLevels {
 		if m.LossBefore > level.loss {
 			a.Codec, a.REDDepth = model.CodecOpusRED, level.depth
-			a.BitrateKbps, a.Bandwidth = telegramMin, automatic(telegramMin)
+			a.BitrateKbps, a.Bandwidth = telegramMin, model.AutomaticBandwidth(telegramMin)
 			break
 		}
 	}
 	return t.apply(a, m)
-}
-
-// automatic is the audio bandwidth libopus chooses by itself for speech (src/opus_encoder.c, mono voice thresholds).
-func automatic(kbps int) model.AudioBandwidth {
-	switch {
-	case kbps < 9:
-		return model.BandwidthNarrow
-	case kbps < 14:
-		return model.BandwidthWide
-	default:
-		return model.BandwidthFull
-	}
 }

@@ -28,7 +28,7 @@ const tgcallsFrame = 120
 func (t *tgcalls) Decide(_ *model.Context, m *model.Measurement) model.Action {
 	kbps := int(t.estimate.next(m))
 	return t.apply(model.Action{
-		Codec: model.CodecOpus, BitrateKbps: uint8(kbps), Bandwidth: automatic(kbps), FrameMillis: tgcallsFrame,
+		Codec: model.CodecOpus, BitrateKbps: uint8(kbps), Bandwidth: model.AutomaticBandwidth(uint8(kbps)), FrameMillis: tgcallsFrame,
 		ExpectedLoss: expected(m.LossBefore), Transport: model.TransportDirect,
 	}, m)
 }
