@@ -173,8 +173,8 @@ func withoutExploration(p parsed) (parsed, error) {
 	return parsed{greedy, p.models}, err
 }
 
-// always are the options of a leg that keeps to one action.
-func always(a model.Action) []policy.Option {
+// Always are the options of a leg that keeps to one action.
+func Always(a model.Action) []policy.Option {
 	return []policy.Option{policy.WithRule(static{a}), policy.WithInterval(staticInterval)}
 }
 

@@ -204,7 +204,7 @@ func (r *runner) everyone(i int) (entry, error) {
 			o, e.chosen, err = r.tryAll(c)
 		case bestStatic:
 			action := r.static(c.Network.Type)
-			o, err = r.scale.call(c, func() []policy.Option { return always(action) })
+			o, err = r.scale.call(c, func() []policy.Option { return Always(action) })
 		default:
 			o, err = r.scale.call(c, contender.options)
 		}

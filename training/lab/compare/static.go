@@ -67,7 +67,7 @@ func (r *runner) bestAction(ctx context.Context, part *suite.Suite, stream uint6
 		n := round.calls * len(arms)
 		err := inorder.Each(ctx, r.config.Workers, 0, n, func(i int) (float64, error) {
 			c := Draw(part, searchSeed+r.config.Seed, stream<<32|uint64(made+i/len(arms)))
-			o, err := r.scale.call(c, func() []policy.Option { return always(arms[i%len(arms)].action) })
+			o, err := r.scale.call(c, func() []policy.Option { return Always(arms[i%len(arms)].action) })
 			return o.Quality, err
 		}, func(i int, quality float64) error {
 			arms[i%len(arms)].quality += quality
@@ -106,7 +106,7 @@ func (r *runner) static(t model.NetworkType) model.Action {
 func (r *runner) tryAll(c Case) (Outcome, int, error) {
 	best, index := Outcome{Quality: math.Inf(-1)}, -1
 	for i, a := range r.config.Catalogue {
-		o, err := r.scale.call(c, func() []policy.Option { return always(a) })
+		o, err := r.scale.call(c, func() []policy.Option { return Always(a) })
 		if err != nil {
 			return Outcome{}, 0, err
 		}

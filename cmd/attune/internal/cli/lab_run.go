@@ -32,7 +32,7 @@ type runOptions struct {
 	wav      string
 	out      string
 	send     string
-	single   bool
+	packed   bool
 	json     bool
 	workers  int
 }
@@ -67,7 +67,7 @@ func newLabRun(s *settings) *cobra.Command {
 	flags.StringVar(&o.wav, "wav", "", "WAV file whose frame sizes are used (default: Debian's recorded prompts, or espeak-ng)")
 	flags.StringVar(&o.out, "out", "", "write packed reports to this file")
 	flags.StringVar(&o.send, "send", "", "make no calls: send this file, written with --out, to --nats")
-	flags.BoolVar(&o.single, "single", false, "send each report as a message of its own, as clients without an edge do")
+	flags.BoolVar(&o.packed, "packed", false, "send packs, as an edge does; needs the rights of an edge or an operator (default: each report alone, as clients do)")
 	flags.BoolVar(&o.json, "json", false, "print what was made as JSON")
 	flags.IntVar(&o.workers, "workers", 0, "calls computed at the same time (default: one for each core)")
 	return cmd
@@ -79,8 +79,8 @@ func (o *runOptions) validate(nats string) error {
 		return errors.New("choose one of --out and --nats")
 	case o.send != "" && o.out != "":
 		return errors.New("--send goes with --nats")
-	case o.single && o.out != "":
-		return errors.New("--single goes with --nats: a file holds packs")
+	case o.packed && o.out != "":
+		return errors.New("--packed goes with --nats: a file holds packs anyway")
 	case !(o.days >= 0 && o.days <= 366):
 		return fmt.Errorf("--days: %v, want 0..366", o.days)
 	}
@@ -88,6 +88,11 @@ func (o *runOptions) validate(nats string) error {
 }
 
 func (s *settings) labRun(ctx context.Context, o *runOptions, args []string) (err error) {
+	if o.send != "" { // all of it is read before anything is sent
+		if _, err := readPacks(o.send, func(telemetry.ReportID, []byte) error { return nil }); err != nil {
+			return err
+		}
+	}
 	sink, err := s.openSink(ctx, o)
 	if err != nil {
 		return err
@@ -141,12 +146,26 @@ func (s *settings) historyConfig(ctx context.Context, o *runOptions, args []stri
 
 // sendPacks sends a file that was written before.
 func (s *settings) sendPacks(ctx context.Context, o *runOptions, to *sink) error {
-	f, err := os.Open(o.send)
+	reports, err := readPacks(o.send, func(id telemetry.ReportID, report []byte) error {
+		return to.report(ctx, id, slices.Clone(report))
+	})
+	if err == nil {
+		err = to.settle(ctx)
+	}
 	if err != nil {
-		return fmt.Errorf("lab run: %w", err)
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "%d reports sent\n", reports)
+	return err
+}
+
+// readPacks gives each report of a file to take and says how many there are.
+func readPacks(path string, take func(id telemetry.ReportID, report []byte) error) (reports int, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, fmt.Errorf("lab run: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	reports := 0
 	err = history.ReadFile(f, func(pack []byte) error {
 		return telemetry.EachInPack(pack, func(data []byte) error {
 			var r telemetry.Report
@@ -154,17 +173,13 @@ func (s *settings) sendPacks(ctx context.Context, o *runOptions, to *sink) error
 				return err
 			}
 			reports++
-			return to.report(ctx, r.ID, slices.Clone(data))
+			return take(r.ID, data)
 		})
 	})
-	if err == nil {
-		err = to.settle(ctx)
-	}
 	if err != nil {
-		return fmt.Errorf("lab run: %s: %w", o.send, err)
+		err = fmt.Errorf("lab run: %s: %w", path, err)
 	}
-	_, err = fmt.Fprintf(s.out, "%d reports sent\n", reports)
-	return err
+	return reports, err
 }
 
 // sink is where reports go: a file or a stream.
@@ -186,7 +201,7 @@ func (s *settings) openSink(ctx context.Context, o *runOptions) (*sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &sink{single: o.single, close: backends.Close}
+	k := &sink{single: !o.packed, close: backends.Close}
 	if k.stream, err = telemetry.NewPublisher(backends.JetStream.Conn()); err != nil {
 		return nil, errors.Join(err, backends.Close())
 	}
