@@ -43,6 +43,7 @@ fuzz: setup ## each parser for FUZZTIME
 
 bench: setup ## timings; nothing is asserted. Writes out/bench
 	go run ./telemetry/internal/bench -out out/bench/telemetry.json
+	go run ./training/lab/internal/bench -out out/bench/lab.json
 	go test -run '^$$' -bench . -benchmem ./...
 
 gen: ## generated code; needs Debian's protobuf-compiler
