@@ -80,15 +80,51 @@ func Profile(paths []string, o Options) (*network.Profile, error) {
 	for _, part := range f.parts {
 		fitted = append(fitted, part.Of)
 	}
-	for _, file := range files {
-		p.Fit.Files = append(p.Fit.Files, file.FittedFile)
-	}
+	p.Fit.Files = listed(files)
 	p.About = fmt.Sprintf("Fitted to %d recordings: %s. Everything else is that of the profile %s, whose file says what is measured and what is chosen.",
 		len(files), strings.Join(fitted, ", "), suite.Base(o.Type).Name)
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("fit: %w", err)
 	}
 	return p, nil
+}
+
+// mostListed is how many files of a format a profile lists one by one.
+const mostListed = 12
+
+// listed describes the files. Many of one format become two entries, one for those held out; the hash is then that of
+// the hashes of the files, in the order of their names.
+func listed(files []*file) []network.FittedFile {
+	counts := make(map[string]int)
+	for _, f := range files {
+		counts[f.Format]++
+	}
+	var list []network.FittedFile
+	entries := make(map[network.FittedFile][]network.FittedFile) // by format and held out
+	var order []network.FittedFile
+	for _, f := range files {
+		if counts[f.Format] <= mostListed {
+			list = append(list, f.FittedFile)
+			continue
+		}
+		key := network.FittedFile{Format: f.Format, HeldOut: f.HeldOut}
+		if entries[key] == nil {
+			order = append(order, key)
+		}
+		entries[key] = append(entries[key], f.FittedFile)
+	}
+	for _, key := range order {
+		all := entries[key]
+		sum := sha256.New()
+		for _, f := range all {
+			sum.Write([]byte(f.SHA256))
+		}
+		key.Name = fmt.Sprintf("%s to %s", all[0].Name, all[len(all)-1].Name)
+		key.Count = len(all)
+		key.SHA256 = hex.EncodeToString(sum.Sum(nil))
+		list = append(list, key)
+	}
+	return list
 }
 
 // open reads all files, sorted by path.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/attune-calls/attune/training/lab/network"
@@ -167,11 +168,11 @@ func baumWelch(pieces [][]bool, m network.Loss) (next network.Loss, likelihood f
 		alpha, scale := make([][2]float64, len(p)), make([]float64, len(p))
 		likelihood += forward(m, p, alpha, scale)
 		beta := [2]float64{1, 1}
-		for i := len(p) - 1; i >= 0; i-- {
+		for i, lost := range slices.Backward(p) {
 			for s := range beta {
 				visit := alpha[i][s] * beta[s]
 				visits[s] += visit
-				if p[i] {
+				if lost {
 					losses[s] += visit
 				}
 			}
@@ -181,7 +182,7 @@ func baumWelch(pieces [][]bool, m network.Loss) (next network.Loss, likelihood f
 			var earlier [2]float64
 			for s := range earlier {
 				for to := range beta {
-					weight := move[s][to] * chance(m, to, p[i]) * beta[to] / scale[i]
+					weight := move[s][to] * chance(m, to, lost) * beta[to] / scale[i]
 					earlier[s] += weight
 					moves[s][to] += alpha[i-1][s] * weight
 				}

@@ -6,12 +6,13 @@ type Fit struct {
 	Parts []FittedPart `json:"parts"`
 }
 
-// FittedFile is one recording.
+// FittedFile is one recording, or many of one format.
 type FittedFile struct {
 	Name    string `json:"name"`
-	Format  string `json:"format"`  // see Format
-	SHA256  string `json:"sha256"`  // of its bytes
-	HeldOut bool   `json:"heldOut"` // not fitted to, only compared with
+	Format  string `json:"format"`          // see Format
+	Count   int    `json:"count,omitempty"` // of many; 0 = one
+	SHA256  string `json:"sha256"`          // of its bytes, or of the hashes of many
+	HeldOut bool   `json:"heldOut"`         // not fitted to, only compared with
 }
 
 // FittedPart is one section of the profile.

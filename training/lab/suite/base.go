@@ -68,7 +68,8 @@ const (
 	defaultPathType     = model.NetworkWiFi
 )
 
-// typeWords are the words of a name that tell a network type for certain. "3Glogs" counts as "3g".
+// typeWords are the words of a name that tell a network type for certain. "3Glogs" counts as "3g", "lte7"
+// as "lte".
 var typeWords = map[string]model.NetworkType{
 	"gprs": model.Network2G, "edge": model.Network2G, "2g": model.Network2G,
 	"hsdpa": model.Network3G, "hspa": model.Network3G, "umts": model.Network3G, "evdo": model.Network3G, "3g": model.Network3G,
@@ -83,6 +84,7 @@ func typeOfWord(name string) (model.NetworkType, bool) {
 	found := model.NetworkUnknown
 	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	for _, word := range words {
+		word = strings.TrimRight(word, "0123456789")
 		t, ok := typeWords[strings.TrimSuffix(strings.TrimSuffix(word, "s"), "log")]
 		if !ok {
 			continue

@@ -33,6 +33,8 @@ type networkEntry struct {
 	Split   Split        `json:"split"`
 	Up      string       `json:"up"`   // capacity traces
 	Down    string       `json:"down"` // relative to the suite's file
+	Mask    string       `json:"mask"` // of the loss of the whole path
+	RTT     string       `json:"rtt"`  // round trip times
 }
 
 // cell is the share of the calls that a network type and a region have together.
@@ -46,7 +48,8 @@ type cell struct {
 //
 // The file has a name, an about, a list of networks and perhaps a list of weights. A network names a profile (a
 // committed one or a file), its source, its region, its weight (1 without), its split ("train" without), and perhaps
-// files "up" and "down" whose recorded capacity takes the place of the profile's. Weights give the share of the calls
+// recordings that take the place of the profile's figures: "up" and "down" of the capacity, "mask" of the loss of the
+// whole path, "rtt" of the delay. Weights give the share of the calls
 // that a network type, or a type in a region, has; the networks of that type and region divide it by their own weights.
 // With weights, each network belongs to exactly one of them and each of them has a network.
 //
@@ -91,10 +94,10 @@ func parse(data []byte, path string) (*Suite, error) {
 		}
 		s.Networks = append(s.Networks, n)
 	}
-	if err := s.share(f.Weights); err != nil {
+	if err := s.Validate(); err != nil { // before share, which divides by weights
 		return nil, fmt.Errorf("suite %s: %w", path, err)
 	}
-	if err := s.Validate(); err != nil {
+	if err := s.share(f.Weights); err != nil {
 		return nil, fmt.Errorf("suite %s: %w", path, err)
 	}
 	return s, nil
@@ -123,6 +126,20 @@ func (e *networkEntry) open(dir string) (Network, error) {
 		}
 	}
 	n.Profile, n.Type = p.WithTrace(traces[0], traces[1]), p.Network
+	if e.Mask != "" {
+		mask, err := network.LoadMask(relativeTo(dir, e.Mask))
+		if err != nil {
+			return n, err
+		}
+		apply(&network.Recording{Mask: mask}, n.Profile, &n.Profile.Down)
+	}
+	if e.RTT != "" {
+		series, err := network.LoadSeries(relativeTo(dir, e.RTT))
+		if err != nil {
+			return n, err
+		}
+		apply(&network.Recording{Series: series}, n.Profile, &n.Profile.Down)
+	}
 	if n.Name == "" {
 		n.Name = p.Name
 	}

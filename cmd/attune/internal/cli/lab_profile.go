@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -85,6 +86,17 @@ func (s *settings) showProfile(p *network.Profile, asJSON bool) error {
 	}{{"up", &p.Up}, {"down", &p.Down}} {
 		printDirection(s.out, way.name, way.d)
 	}
+	for _, event := range []struct {
+		name string
+		network.Interruption
+	}{{"outages", p.Events.Outages}, {"handovers", p.Events.Handovers}} {
+		if event.EveryMillis > 0 {
+			fmt.Fprintf(s.out, "\n%s: every %.3g s for %.3g s; %s\n", event.name, event.EveryMillis/1000, event.MeanMillis/1000, event.Source)
+		}
+	}
+	if p.NAT.Symmetric {
+		fmt.Fprintf(s.out, "\nNAT: symmetric, no direct path between two such networks; %s\n", p.NAT.Source)
+	}
 	if p.Fit == nil {
 		return nil
 	}
@@ -97,14 +109,14 @@ func printDirection(out io.Writer, name string, d *network.Direction) {
 		fmt.Fprintf(out, "  %-12s %s\n               %s\n", what, figures, source)
 	}
 	fmt.Fprintf(out, "\n%s\n", name)
-	capacity := fmt.Sprintf("%s kbit/s on average", kbps(d))
+	capacity := []string{kbps(d) + " kbit/s on average"}
 	for _, state := range d.Capacity.States {
-		capacity += fmt.Sprintf("; %.4g for %.3g s", state.Kbps, state.MeanDwellMillis/1000)
+		capacity = append(capacity, fmt.Sprintf("%.4g for %.3g s", state.Kbps, state.MeanDwellMillis/1000))
 	}
 	if t := d.Capacity.Trace; t != nil {
-		capacity += fmt.Sprintf("; recorded for %.0f s, longest outage %.1f s", t.Duration().Seconds(), t.LongestOutage().Seconds())
+		capacity = append(capacity, fmt.Sprintf("recorded for %.0f s, longest outage %.1f s", t.Duration().Seconds(), t.LongestOutage().Seconds()))
 	}
-	line("capacity", capacity, d.Capacity.Source)
+	line("capacity", strings.Join(capacity, "; "), d.Capacity.Source)
 	queue := fmt.Sprintf("%d bytes", d.Queue.Bytes)
 	if d.Queue.CoDel != nil {
 		queue += ", CoDel"
@@ -143,13 +155,15 @@ func printDirection(out io.Writer, name string, d *network.Direction) {
 
 // printFit shows the goodness of fit.
 func printFit(out io.Writer, f *network.Fit) error {
-	held := 0
+	held, all := 0, 0
 	for _, file := range f.Files {
+		n := max(1, file.Count)
+		all += n
 		if file.HeldOut {
-			held++
+			held += n
 		}
 	}
-	fmt.Fprintf(out, "Fitted to %d files", len(f.Files)-held)
+	fmt.Fprintf(out, "Fitted to %d files", all-held)
 	if held > 0 {
 		fmt.Fprintf(out, ", %d more held out", held)
 	}
@@ -244,10 +258,8 @@ func origin(p *network.Profile) string {
 	var parts []string
 	for _, part := range p.Fit.Parts {
 		text := part.Of
-		for _, m := range part.Measures {
-			if strings.HasPrefix(m.Name, "KS distance") {
-				text += fmt.Sprintf(" (KS %.2f)", m.Model)
-			}
+		if i := slices.IndexFunc(part.Measures, func(m network.Measure) bool { return strings.HasPrefix(m.Name, "KS distance") }); i >= 0 {
+			text = fmt.Sprintf("%s (KS %.2f)", text, part.Measures[i].Model)
 		}
 		parts = append(parts, text)
 	}
