@@ -52,8 +52,9 @@ func (e *delayEstimator) observe(now, transit time.Duration, ticks int) time.Dur
 	if e.unit *= 1 - delayForget*weight; e.unit < leastUnit {
 		e.settleUnit()
 	}
-	e.histogram[min(int(relative/Tick), delayBuckets-1)] += weight / e.unit
-	e.weight += weight / e.unit
+	weight /= e.unit
+	e.histogram[min(int(relative/Tick), delayBuckets-1)] += weight
+	e.weight += weight
 	return relative
 }
 
@@ -111,6 +112,17 @@ func (e *delayEstimator) held(now time.Duration) time.Duration {
 // histogram moves with it.
 func (e *delayEstimator) trackFastest(now, transit time.Duration) {
 	window := int64(now / transitWindow)
+	if e.measured && window <= e.window { // no window ends: only this packet can be faster
+		slot := e.window % transitWindows
+		if !e.filled[slot] || transit < e.mins[slot] {
+			e.mins[slot], e.filled[slot] = transit, true
+		}
+		if transit < e.fastest {
+			e.shift(transit - e.fastest)
+			e.fastest = transit
+		}
+		return
+	}
 	if !e.measured {
 		e.window = window
 	}

@@ -66,7 +66,7 @@ func (p *lossProcess) turns(draw, state float64, dt time.Duration) bool {
 		}
 	}
 	if dt != p.step {
-		p.step, p.kept = dt, math.Exp(p.forget*float64(dt))
+		p.step, p.kept = dt, exp(p.forget*float64(dt))
 	}
 	return draw < p.share+(state-p.share)*p.kept
 }
@@ -76,7 +76,7 @@ func (j *Jitter) draw(random *rand.Rand) time.Duration {
 	var ms float64
 	switch j.Distribution {
 	case JitterLogNormal:
-		ms = j.Millis * math.Exp(j.Spread*random.NormFloat64())
+		ms = j.Millis * exp(j.Spread*random.NormFloat64())
 	case JitterNormal:
 		ms = j.Millis + j.Spread*random.NormFloat64()
 	default:
