@@ -1,0 +1,59 @@
+package sim_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/policy"
+	"github.com/attune-calls/attune/training/lab/network"
+	"github.com/attune-calls/attune/training/lab/sim"
+)
+
+// TestWhichTransportsGetThrough is about networks that stop some of them.
+func TestWhichTransportsGetThrough(t *testing.T) {
+	only443, symmetric := *profile(t, "wifi"), *profile(t, "wifi")
+	for _, d := range []*network.Direction{&only443.Up, &only443.Down} {
+		d.Policing = network.Policing{UDP: network.Police{Blocked: true}, TCP: network.Police{Blocked: true, Except443: true}}
+	}
+	symmetric.NAT.Symmetric = true
+	for _, test := range []struct {
+		name      string
+		profile   *network.Profile
+		transport model.Transport
+		through   bool
+	}{
+		{"only 443", &only443, model.TransportDirect, false},
+		{"only 443", &only443, model.TransportRelayUDP, false},
+		{"only 443", &only443, model.TransportRelayTCP, false},
+		{"only 443", &only443, model.TransportRelayTLS, true},
+		{"symmetric NAT", &symmetric, model.TransportDirect, false},
+		{"symmetric NAT", &symmetric, model.TransportRelayUDP, true},
+		{"symmetric NAT", &symmetric, model.TransportRelayTCP, true},
+	} {
+		options := []policy.Option{policy.WithSource(always(t, action(24, model.BandwidthWide, 20, 0, test.transport)))}
+		r := mustCall(t, sim.Plan{
+			Profile: test.profile, Seed: 1, Duration: 10 * time.Second, Frames: frames, Caller: options, Callee: options,
+		})
+		if through := r.Stage == model.StageEnded; through != test.through {
+			t.Errorf("%s, %v: stage %v", test.name, test.transport, r.Stage)
+		}
+	}
+}
+
+// TestCallThroughInterruptions makes calls on a network with outages and cross traffic: the same plan gives the same call.
+func TestCallThroughInterruptions(t *testing.T) {
+	troubled := *profile(t, "4g")
+	troubled.Events.Outages = network.Interruption{EveryMillis: 5000, MeanMillis: 800}
+	troubled.Down.CrossTraffic = network.CrossTraffic{Kbps: 20_000, OnMillis: 500, OffMillis: 2000}
+	p := plan(t, "4g", 3)
+	calm := mustCall(t, p)
+	p.Profile = &troubled
+	first, again := mustCall(t, p), mustCall(t, p)
+	if a, b := meanMOS(&first.Caller), meanMOS(&again.Caller); a != b {
+		t.Errorf("the same plan gives %v and %v", a, b)
+	}
+	if a, b := meanMOS(&first.Caller), meanMOS(&calm.Caller); a > b-0.2 {
+		t.Errorf("MOS %.2f with and %.2f without outages", a, b)
+	}
+}
