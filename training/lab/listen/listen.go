@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/attune-calls/attune/codec"
@@ -48,7 +49,7 @@ func Call(c Config) (Result, error) {
 	if c.Profile == nil || c.Options == nil || c.Play == nil || len(c.Speech) == 0 {
 		return Result{}, errors.New("listen: a profile, options, speech and somewhere to play are required")
 	}
-	speech := append(c.Speech[:len(c.Speech):len(c.Speech)], make([]int16, 2*opus.SampleRate)...) // over the end of the tail
+	speech := append(slices.Clip(c.Speech), make([]int16, 2*opus.SampleRate)...) // over the end of the tail
 	frames, err := sim.NewFrames(speech)
 	if err != nil {
 		return Result{}, fmt.Errorf("listen: %w", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -100,15 +101,8 @@ func (p *labProgress) show(done compare.Done) {
 	}
 	p.shown, p.open = now, true
 	const width = 30
-	full := int(width * done.Calls / done.Of)
-	bar := ""
-	for i := range width {
-		if i < full {
-			bar += "█"
-		} else {
-			bar += "·"
-		}
-	}
+	full := int(min(width*done.Calls/done.Of, width))
+	bar := strings.Repeat("█", full) + strings.Repeat("·", width-full)
 	elapsed := now.Sub(p.begun)
 	rate := float64(done.Calls-done.Since) / elapsed.Seconds()
 	left := "?"

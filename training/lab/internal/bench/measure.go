@@ -22,16 +22,16 @@ import (
 
 // Result is the file.
 type Result struct {
-	Cores    int     `json:"cores"`
-	CPU      string  `json:"cpu"`
-	Go       string  `json:"go"`
-	Load     string  `json:"loadAverageBefore"` // one, five and fifteen minutes: what else the machine did
-	Speech   string  `json:"speech"`
-	Networks []Speed `json:"networks"`
-	Overall  Speed   `json:"overall"`
-	Catalog  Speed   `json:"catalogue"`
-	Memory   Memory  `json:"memory"`
-	Method   string  `json:"method"`
+	Cores     int     `json:"cores"`
+	CPU       string  `json:"cpu"`
+	Go        string  `json:"go"`
+	Load      string  `json:"loadAverageBefore"` // one, five and fifteen minutes: what else the machine did
+	Speech    string  `json:"speech"`
+	Networks  []Speed `json:"networks"`
+	Overall   Speed   `json:"overall"`
+	Catalogue Speed   `json:"catalogue"`
+	Memory    Memory  `json:"memory"`
+	Method    string  `json:"method"`
 }
 
 // Speed is how fast calls are simulated.
@@ -97,7 +97,7 @@ func measure(ctx context.Context, each time.Duration, calls int) (*Result, error
 		return nil, err
 	}
 	catalogue := compare.Catalogue()
-	r.Catalog, err = s.speed(all, func(i int) []policy.Option {
+	r.Catalogue, err = s.speed(all, func(i int) []policy.Option {
 		return compare.Always(catalogue[i%len(catalogue)])
 	})
 	return r, err
@@ -124,8 +124,8 @@ func (s *session) speed(on *suite.Suite, options func(i int) []policy.Option) (S
 	defer cancel()
 	began, used := time.Now(), processorTime()
 	err := inorder.Each(ctx, s.workers, warmUp, 1<<40, func(i int) (struct{}, error) {
-		if ctx.Err() != nil {
-			return struct{}{}, nil
+		if err := ctx.Err(); err != nil {
+			return struct{}{}, err
 		}
 		v, err := call(i)
 		made.Add(1)

@@ -1,0 +1,136 @@
+package compare
+
+import (
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/policy"
+	"github.com/attune-calls/attune/training/lab/sim"
+)
+
+// TestTally compares the streaming sums with the same over a list.
+func TestTally(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, n := range []int{1, 2, 19, 20, 1000} {
+		var counted tally
+		var qualities []float64
+		poor, kbps := 0, 0.0
+		for range n {
+			o := Outcome{Quality: 1 + 3.5*random.Float64(), Kbps: 50 * random.Float64(), PoorVIA: random.IntN(2) == 0}
+			counted.add(o)
+			qualities = append(qualities, o.Quality)
+			kbps += o.Kbps
+			if o.Quality < 3.1 {
+				poor++
+			}
+		}
+		s := counted.sums()
+		slices.Sort(qualities)
+		at := func(q float64) float64 { return qualities[int(math.Ceil(q*float64(n)))-1] }
+		for name, pair := range map[string][2]float64{
+			"median": {s.Median, at(0.5)}, "5th percentile": {s.P5, at(0.05)},
+		} {
+			if math.Abs(pair[0]-pair[1]) > 0.5/binsPerMOS+1e-12 {
+				t.Errorf("%d calls: %s %v, want %v", n, name, pair[0], pair[1])
+			}
+		}
+		if want := float64(poor) / float64(n); s.Poor != want {
+			t.Errorf("%d calls: poor %v, want %v", n, s.Poor, want)
+		}
+		if want := kbps / float64(n); math.Abs(s.Kbps-want) > 1e-9 {
+			t.Errorf("%d calls: %v kbps, want %v", n, s.Kbps, want)
+		}
+		text, err := json.Marshal(counted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again tally
+		if err := json.Unmarshal(text, &again); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(counted, again, cmp.AllowUnexported(tally{})); diff != "" {
+			t.Errorf("%d calls, through the journal: %s", n, diff)
+		}
+	}
+}
+
+// TestCallsThatFailedDoNotCountAsSilent: the rate is that of calls which were set up.
+func TestCallsThatFailedDoNotCountAsSilent(t *testing.T) {
+	var counted tally
+	counted.add(Outcome{Quality: 4, Kbps: 30})
+	counted.add(Outcome{Quality: 1, SetupFailed: true, PoorVIA: true})
+	counted.add(Outcome{Quality: 1, Kbps: 10, Dropped: true, PoorVIA: true})
+	if s := counted.sums(); s.Kbps != 20 || s.Mean != 2 || s.Poor != 2.0/3 || s.SetupFailed != 1.0/3 || s.Dropped != 1.0/3 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestJudge: weights are seconds, and VIA's thresholds are for the mean over the call.
+func TestJudge(t *testing.T) {
+	segment := func(seconds uint8, mos, loss float64, roundTrip, jitter time.Duration) policy.Event {
+		return policy.Event{
+			Kind: policy.EventSegment, Segment: model.Segment{Seconds: seconds},
+			Measurement: model.Measurement{MOS: mos, LossBefore: loss, RoundTripTime: roundTrip, Jitter: jitter, SentKbps: 30},
+		}
+	}
+	const ms = time.Millisecond
+	nothing := model.Unmeasured()
+	ended := sim.Result{Stage: model.StageEnded}
+	for _, c := range []struct {
+		name   string
+		events []policy.Event
+		result sim.Result
+		want   Outcome
+	}{
+		{"weighted", []policy.Event{segment(1, 2, 0, 100*ms, 5*ms), segment(3, 4, 0, 100*ms, 5*ms)}, ended, Outcome{Quality: 3.5, Kbps: 30}},
+		{"below every threshold", []policy.Event{segment(4, 4, 0.012, 320*ms, 12*ms)}, ended, Outcome{Quality: 4, Kbps: 30}},
+		{"round trip", []policy.Event{segment(4, 4, 0, 321*ms, 0)}, ended, Outcome{Quality: 4, Kbps: 30, PoorVIA: true}},
+		{"loss, on average", []policy.Event{segment(9, 4, 0, 0, 0), segment(1, 4, 0.13, 0, 0)}, ended, Outcome{Quality: 4, Kbps: 30, PoorVIA: true}},
+		{"jitter", []policy.Event{segment(4, 4, 0, 0, 13*ms)}, ended, Outcome{Quality: 4, Kbps: 30, PoorVIA: true}},
+		{
+			"what was not measured does not count",
+			[]policy.Event{segment(2, 4, 0, 100*ms, 0), {Kind: policy.EventSegment, Segment: model.Segment{Seconds: 100}, Measurement: nothing}},
+			ended,
+			Outcome{Quality: 4, Kbps: 30},
+		},
+		{"nothing measured", nil, ended, Outcome{Quality: 1, PoorVIA: true}},
+		{"not set up", nil, sim.Result{Stage: model.StageICE}, Outcome{Quality: 1, PoorVIA: true, SetupFailed: true}},
+		{
+			"dropped",
+			[]policy.Event{segment(4, 4, 0, 0, 0)},
+			sim.Result{Stage: model.StageMedia, Callee: sim.Leg{Dropped: true}},
+			Outcome{Quality: 1, Kbps: 30, PoorVIA: true, Dropped: true},
+		},
+	} {
+		var j judge
+		j.event(policy.Event{Kind: policy.EventDecision})
+		for _, e := range c.events {
+			j.event(e)
+		}
+		if diff := cmp.Diff(c.want, j.outcome(&c.result)); diff != "" {
+			t.Errorf("%s: %s", c.name, diff)
+		}
+	}
+}
+
+// TestEstimate: Student's t with four degrees of freedom is 2.776 (0.975 quantile).
+func TestEstimate(t *testing.T) {
+	e := estimate([]float64{1, 2, 3, 4, 5})
+	half := 2.7764451 * math.Sqrt(2.5/5)
+	if *e.Value != 3 || math.Abs(*e.High-3-half) > 1e-6 || math.Abs(3-*e.Low-half) > 1e-6 {
+		t.Errorf("%v [%v, %v]", *e.Value, *e.Low, *e.High)
+	}
+	if e := estimate([]float64{4}); *e.Value != 4 || e.Low != nil || e.High != nil {
+		t.Errorf("one seed: %+v", e)
+	}
+	if e := estimate([]float64{math.NaN()}); e.Value != nil {
+		t.Errorf("none: %+v", e)
+	}
+}
