@@ -22,6 +22,7 @@ soak: setup ## FAULTS faults injected into the way of reports; about half an hou
 	CI=true go test ./telemetry/conservation -run '^TestConservation$$' -v -timeout 120m -args -faults $(FAULTS)
 
 $(ENGINE)/node_modules/.package-lock.json: $(ENGINE)/package-lock.json ## a current ClickHouse engine, for the tests of every query
+	@command -v npm >/dev/null || { echo "the tests need Node.js with npm: apt-get install nodejs npm" >&2; exit 1; }
 	npm ci --prefix $(ENGINE) --no-audit --no-fund
 
 build: setup
