@@ -18,7 +18,7 @@ test: setup $(ENGINE)/node_modules/.package-lock.json ## every test, with the ra
 
 race: test
 
-soak: setup ## FAULTS faults injected into the way of reports; about half an hour
+soak: setup ## FAULTS faults injected into the way of reports, in about ten minutes
 	CI=true go test ./telemetry/conservation -run '^TestConservation$$' -v -timeout 120m -args -faults $(FAULTS)
 
 $(ENGINE)/node_modules/.package-lock.json: $(ENGINE)/package-lock.json ## a current ClickHouse engine, for the tests of every query
