@@ -97,7 +97,8 @@ func typeOfWord(name string) (model.NetworkType, bool) {
 	return found, found != model.NetworkUnknown
 }
 
-// TypeOf is the network type that a path tells for certain. It asks the file's name first, then the folders from the nearest on.
+// TypeOf is the network type that a path with slashes tells for certain. It asks the name of the file first, then the
+// folders from the nearest on; a name that tells two types tells none.
 func TypeOf(path string) (model.NetworkType, bool) {
 	parts := strings.Split(path, "/")
 	for _, name := range slices.Backward(parts) {
