@@ -326,10 +326,10 @@ func TestTooMuchInMemoryIsRefused(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	f.Add([]byte(call(12).internals()))
-	f.Add([]byte(call(12).rtcstats(2)))
-	f.Add([]byte(call(12).rtcstats(3)))
-	f.Add([]byte(compress(call(12).rtcstats(3))))
+	f.Add([]byte(call(6).internals()))
+	f.Add([]byte(call(6).rtcstats(2)))
+	f.Add([]byte(call(6).rtcstats(3)))
+	f.Add([]byte(compress(call(6).rtcstats(3))))
 	f.Fuzz(func(t *testing.T, dump []byte) {
 		if len(dump) > 1<<20 {
 			return
