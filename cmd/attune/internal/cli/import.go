@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -240,8 +242,8 @@ func (s *settings) printImported(result imported, asJSON bool) error {
 		fmt.Fprintf(s.out, "; %d were in the stream already", result.Known)
 	}
 	fmt.Fprintln(s.out)
-	for reason, n := range result.Skipped {
-		fmt.Fprintf(s.out, "  left out: %d streams: %s\n", n, reason)
+	for _, reason := range slices.Sorted(maps.Keys(result.Skipped)) {
+		fmt.Fprintf(s.out, "  left out: %d streams: %s\n", result.Skipped[reason], reason)
 	}
 	return nil
 }

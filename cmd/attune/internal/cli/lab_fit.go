@@ -51,7 +51,7 @@ func newLabFit(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := os.WriteFile(out, data, 0o644); err != nil { //nolint:gosec // a profile is no secret
+			if err := os.WriteFile(out, data, 0o644); err != nil {
 				return fmt.Errorf("lab fit: %w", err)
 			}
 			if asJSON {
