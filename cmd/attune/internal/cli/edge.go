@@ -33,7 +33,8 @@ func newEdge(s *settings) *cobra.Command {
 		Long: "Takes reports on the subject edge.v1.report, packs up to a hundred into one message of the stream CALLS, and answers\n" +
 			"each client once its message is acknowledged. A stream that forces the disk takes some thousands of messages a second\n" +
 			"whatever their size, so this is what lets it take tens of thousands of reports. An edge keeps no address and writes\n" +
-			"no file. Any number of these may share the work; \"attune up\" runs one.",
+			"no file. Any number of these may share the work; \"attune up\" runs one beside the NATS inside it. On a server an edge\n" +
+			"has two users with one password: edge for the stream, gate for the clients.",
 		Example: "  attune edge --nats nats://edge:secret@nats:4222\n" +
 			"  attune edge --front nats://gate:secret@gateway:4222 --nats nats://edge:secret@nats:4222",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,7 +63,7 @@ func newEdge(s *settings) *cobra.Command {
 func (o *edgeOptions) validate(server string, config edge.Config) error {
 	switch {
 	case server == "":
-		return errors.New("--nats is missing: name the server that has the stream; \"attune up\" runs an edge of its own")
+		return errors.New("--nats is missing: name the server that has the stream; \"attune up\" with NATS inside it runs an edge of its own")
 	case o.every <= 0:
 		return fmt.Errorf("--every: %v, want more than 0", o.every)
 	case o.maxReports < 1:
