@@ -137,6 +137,40 @@ func TestLateAcknowledgementDoesNotReachANewStream(t *testing.T) {
 	}
 }
 
+// For a moment after an account's last stream is deleted, the server may fail to make the files of a new one. Here a file
+// is in their way for a while, and then for good.
+func TestStreamFilesThatCannotBeMade(t *testing.T) {
+	dir := t.TempDir()
+	_, js := connect(t, start(t, broker.Config{Dir: dir}).OperatorURL())
+	if _, err := broker.EnsureStream(t.Context(), js); err != nil {
+		t.Fatal(err)
+	}
+	store, aside := filepath.Join(dir, "jetstream"), filepath.Join(dir, "aside")
+	obstruct := func() {
+		t.Helper()
+		if err := errors.Join(js.DeleteStream(t.Context(), telemetry.Stream), os.Rename(store, aside), os.WriteFile(store, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	clearAway := func() error { return errors.Join(os.Remove(store), os.Rename(aside, store)) }
+	obstruct()
+	cleared := make(chan error, 1)
+	time.AfterFunc(200*time.Millisecond, func() { cleared <- clearAway() })
+	if _, err := broker.EnsureStream(t.Context(), js); err != nil {
+		t.Errorf("a file was in the way for 200 ms: %v", err)
+	}
+	if err := <-cleared; err != nil {
+		t.Fatal(err)
+	}
+	obstruct()
+	if _, err := broker.EnsureStream(t.Context(), js); err == nil || !strings.Contains(err.Error(), "look at its log") {
+		t.Errorf("a file is in the way: %v", err)
+	}
+	if err := clearAway(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestStreamRefusesWhatDoesNotFit(t *testing.T) {
 	_, js := connect(t, start(t, broker.Config{}).OperatorURL())
 	stream, err := broker.EnsureStreamWith(t.Context(), js, broker.StreamConfig{MaxBytes: 300 << 10})

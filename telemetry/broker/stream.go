@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -73,6 +74,7 @@ func EnsureStreamWith(ctx context.Context, js jetstream.JetStream, cfg StreamCon
 //
 // An existing stream keeps the beginning it has: a later one would make the server delete what is before it.
 func createOrUpdate(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
+	pause := 20 * time.Millisecond
 	for {
 		existing, err := js.Stream(ctx, cfg.Name)
 		switch {
@@ -84,11 +86,31 @@ func createOrUpdate(ctx context.Context, js jetstream.JetStream, cfg jetstream.S
 		}
 		cfg.FirstSeq = uint64(time.Now().UnixMicro())
 		stream, err := js.CreateStream(ctx, cfg)
-		if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
+			// Another program was faster: its stream is brought to these settings.
+		case storeFailed(err) && pause < maxStorePause:
+			pause *= 2
+			select {
+			case <-ctx.Done():
+				return nil, err
+			case <-time.After(pause):
+			}
+		default:
 			return stream, err
 		}
-		// Another program was faster: its stream is brought to these settings.
 	}
+}
+
+// maxStorePause ends the attempts to make a stream's files, after about five seconds.
+const maxStorePause = 2 * time.Second
+
+// storeFailed says that the server could not make a stream's files. For a moment that is normal: when an account's last
+// stream is deleted, nats-server removes the account's empty folders in the background, and may take those of a new
+// stream with them.
+func storeFailed(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == codeStreamCreate && strings.Contains(api.Description, "error creating store")
 }
 
 // notPermitted cancels when the server refuses a request, which it does not answer, until the returned function is
@@ -129,6 +151,8 @@ func hint(err error) string {
 		return "; start the server with JetStream (nats-server --jetstream)"
 	case errors.As(err, &api) && api.ErrorCode == codeStorageExceeded:
 		return "; give the server more disk space for streams, or the stream a smaller MaxBytes"
+	case storeFailed(err):
+		return "; the server cannot write its files: look at its log, its disk and who owns its store_dir"
 	case errors.As(err, &api) && api.ErrorCode == codeStreamInvalidUpdate:
 		return "; it exists with settings that cannot be changed: empty and delete it first"
 	}
@@ -138,5 +162,6 @@ func hint(err error) string {
 // Error codes of JetStream that nats.go has no name for.
 const (
 	codeStorageExceeded     jetstream.ErrorCode = 10047
+	codeStreamCreate        jetstream.ErrorCode = 10049
 	codeStreamInvalidUpdate jetstream.ErrorCode = 10052
 )
