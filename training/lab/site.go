@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/attune-calls/attune/model"
@@ -17,44 +18,83 @@ import (
 const (
 	callerIP = "10.1.0.2"
 	calleeIP = "10.2.0.2"
-	relayIP  = "192.0.2.1"
+	relayNet = "192.0.2." // and the number of the site
 )
 
-// RelaySite is the relay site that every laboratory network has.
+// RelaySite is the relay site that every laboratory network has; networks that declare several have those that follow.
 const RelaySite model.Site = 1
 
-// Site describes the relay site for a policy document.
-func Site() policy.Site {
-	return policy.Site{ID: RelaySite, Name: "lab", URLs: []string{
-		fmt.Sprintf("turn:%s:%d?transport=udp", relayIP, vnet.DefaultRelayPort),
-		fmt.Sprintf("turn:%s:%d?transport=tcp", relayIP, vnet.DefaultRelayPort),
-		fmt.Sprintf("turns:%s:%d?transport=tcp", relayIP, vnet.DefaultRelayTLSPort),
-	}}
+// Site describes the relay site of every network for a policy document.
+func Site() policy.Site { return Sites(1)[0] }
+
+// Sites describes the first so many relay sites for a policy document, see network.Profile.SiteCount.
+func Sites(count int) []policy.Site {
+	var all []policy.Site
+	for i := range count {
+		ip, name := relayIP(i), "lab"
+		if i > 0 {
+			name = fmt.Sprintf("lab-%d", i+1)
+		}
+		all = append(all, policy.Site{ID: RelaySite + model.Site(i), Name: name, URLs: []string{
+			fmt.Sprintf("turn:%s:%d?transport=udp", ip, vnet.DefaultRelayPort),
+			fmt.Sprintf("turn:%s:%d?transport=tcp", ip, vnet.DefaultRelayPort),
+			fmt.Sprintf("turns:%s:%d?transport=tcp", ip, vnet.DefaultRelayTLSPort),
+		}})
+	}
+	return all
 }
 
-// site is where one call takes place: a network of its own with a relay, and what is drawn for the call.
+func relayIP(i int) string { return relayNet + strconv.Itoa(1+i) }
+
+// site is where one call takes place: a network of its own with relays, and what is drawn for the call.
 type site struct {
 	plan    *Plan
 	began   time.Time
 	random  *rand.Rand
 	network *vnet.Network
-	relay   *vnet.Relay
+	relays  []*vnet.Relay // the first is RelaySite
 }
 
 func newSite(plan *Plan, began time.Time) (*site, error) {
 	random := rand.New(rand.NewPCG(plan.Seed, 0x6c6162))
 	s := &site{plan: plan, began: began, random: random, network: vnet.New(vnet.Config{Seed: random.Uint64()})}
-	host, err := s.network.AddHost(relayIP, nil)
-	if err == nil {
-		s.relay, err = vnet.NewRelay(host, vnet.RelayConfig{})
-	}
-	if err != nil {
-		return nil, errors.Join(err, s.network.Close())
+	for i := range plan.Profile.SiteCount() {
+		host, err := s.network.AddSite(relayIP(i), RelaySite+model.Site(i))
+		if err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+		relay, err := vnet.NewRelay(host, vnet.RelayConfig{})
+		if err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+		s.relays = append(s.relays, relay)
 	}
 	return s, nil
 }
 
-func (s *site) close() error { return errors.Join(s.relay.Close(), s.network.Close()) }
+func (s *site) close() error {
+	var faults []error
+	for _, r := range s.relays {
+		faults = append(faults, r.Close())
+	}
+	return errors.Join(append(faults, s.network.Close())...)
+}
+
+// credentials are those of one client for every relay.
+func (s *site) credentials() ([]client.Relay, error) {
+	var all []client.Relay
+	for i, r := range s.relays {
+		username, credential, err := r.Credentials(s.plan.Duration + time.Hour)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, client.Relay{
+			Site: RelaySite + model.Site(i), Username: username, Credential: credential,
+			URLs: []string{r.URL(model.TransportRelayUDP), r.URL(model.TransportRelayTCP), r.URL(model.TransportRelayTLS)},
+		})
+	}
+	return all, nil
+}
 
 // side puts one client on the network.
 func (s *site) side(ip string, party Party, leg *Leg) (client.Config, error) {
@@ -62,7 +102,7 @@ func (s *site) side(ip string, party Party, leg *Leg) (client.Config, error) {
 	if err != nil {
 		return client.Config{}, err
 	}
-	username, credential, err := s.relay.Credentials(s.plan.Duration + time.Hour)
+	relays, err := s.credentials()
 	if err != nil {
 		return client.Config{}, err
 	}
@@ -73,13 +113,7 @@ func (s *site) side(ip string, party Party, leg *Leg) (client.Config, error) {
 			Network: profile.Network, Metered: profile.Metered, Reach: profile.Reach,
 			Device: model.DeviceClass(1 + s.random.IntN(model.DeviceClassCount-1)), TimeOfDay: timeOfDay(s.began),
 		},
-		Net: host, RelayDialer: host.RelayDialer(s.relay),
-		Relays: []client.Relay{{
-			Site: RelaySite, Username: username, Credential: credential,
-			URLs: []string{
-				s.relay.URL(model.TransportRelayUDP), s.relay.URL(model.TransportRelayTCP), s.relay.URL(model.TransportRelayTLS),
-			},
-		}},
+		Net: host, RelayDialer: host.RelayDialer(s.relays...), Relays: relays,
 		Speech: s.plan.Speech, SpeechOffset: s.random.IntN(len(s.plan.Speech)), Play: party.Play,
 		Seed: s.random.Uint64(), ExplorationSeed: s.random.Uint64(),
 		Events: func(e policy.Event) {

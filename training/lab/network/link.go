@@ -1,7 +1,6 @@
 package network
 
 import (
-	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -81,14 +80,7 @@ func NewLink(d Direction, seed uint64) *Link {
 // Links starts both directions of a profile. Traces of both start at the same place, as they were recorded together, and
 // events come at the same times.
 func (p *Profile) Links(seed uint64) (up, down *Link) {
-	period := time.Duration(math.MaxInt64)
-	for _, t := range []*Trace{p.Up.Capacity.Trace, p.Down.Capacity.Trace} {
-		if t != nil {
-			period = min(period, t.period)
-		}
-	}
-	start := time.Duration(rand.New(rand.NewPCG(seed, 0x7472616365)).Int64N(int64(period)))
-	up, down = newLink(p.Up, mix(seed, 1), start), newLink(p.Down, mix(seed, 2), start)
+	up, down = pair(&p.Up, &p.Down, seed)
 	up.events, down.events = newInterruptions(p.Events, mix(seed, 3)), newInterruptions(p.Events, mix(seed, 3))
 	for _, l := range []*Link{up, down} {
 		l.busy = l.busy || l.events != nil

@@ -71,6 +71,9 @@ func parseProfile(data []byte, name string, readTraces bool) (*Profile, error) {
 				return nil, fmt.Errorf("network profile %s: %w", name, err)
 			}
 		}
+		if err := p.Paths.ReadRecordings(filepath.Dir(name)); err != nil {
+			return nil, fmt.Errorf("network profile %s: %w", name, err)
+		}
 	}
 	if err := p.Validate(); err != nil {
 		return nil, fmt.Errorf("network profile %s: %w", name, err)

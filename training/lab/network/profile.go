@@ -18,7 +18,8 @@ type Profile struct {
 	Down    Direction         `json:"down"` // from the core to the peer
 	Events  Events            `json:"events,omitzero"`
 	NAT     NAT               `json:"nat,omitzero"`
-	Fit     *Fit              `json:"fit,omitempty"` // of a profile that was fitted to recordings
+	Paths   Paths             `json:"paths,omitzero"` // what lies beyond, and the relay sites
+	Fit     *Fit              `json:"fit,omitempty"`  // of a profile that was fitted to recordings
 }
 
 // NAT is what the address translators in front of a peer allow.

@@ -26,8 +26,9 @@ func (p *Profile) Validate() error {
 		path      string
 		direction *Direction
 	}{{"up", &p.Up}, {"down", &p.Down}} {
-		d.direction.validate(d.path, fault)
+		d.direction.validate(d.path, false, fault)
 	}
+	p.Paths.validate(fault)
 	top := func(field string, v, low, high float64) { checkRange(fault, field, v, low, high) }
 	p.Events.Outages.validate("events.outages", fault, top)
 	p.Events.Handovers.validate("events.handovers", fault, top)
@@ -46,7 +47,8 @@ func checkRange(fault func(string, ...any), field string, v, low, high float64) 
 	}
 }
 
-func (d *Direction) validate(path string, fault func(string, ...any)) {
+// validate holds a direction of an access network to its rules, or a stretch beyond it, which needs no capacity.
+func (d *Direction) validate(path string, stretch bool, fault func(string, ...any)) {
 	sourced := func(section, source string) {
 		if strings.TrimSpace(source) == "" {
 			fault("%s.%s.source is empty: say where the figures come from", path, section)
@@ -55,12 +57,18 @@ func (d *Direction) validate(path string, fault func(string, ...any)) {
 	between := func(field string, v, low, high float64) {
 		checkRange(fault, path+"."+field, v, low, high)
 	}
-	d.Capacity.validate(path, fault, between)
-	sourced("capacity", d.Capacity.Source)
-	if d.Queue.Bytes < maxPacketBytes {
-		fault("%s.queue.bytes is %d, want at least %d so that one packet fits", path, d.Queue.Bytes, maxPacketBytes)
+	if stretch && !d.Capacity.given() {
+		if d.Queue.Bytes != 0 || d.Queue.CoDel != nil || d.CrossTraffic != (CrossTraffic{}) {
+			fault("%s: queue and crossTraffic mean nothing without a capacity", path)
+		}
+	} else {
+		d.Capacity.validate(path, fault, between)
+		sourced("capacity", d.Capacity.Source)
+		if d.Queue.Bytes < maxPacketBytes {
+			fault("%s.queue.bytes is %d, want at least %d so that one packet fits", path, d.Queue.Bytes, maxPacketBytes)
+		}
+		sourced("queue", d.Queue.Source)
 	}
-	sourced("queue", d.Queue.Source)
 	if c := d.Queue.CoDel; c != nil {
 		between("queue.codel.targetMillis", c.TargetMillis, 0.1, 10_000)
 		between("queue.codel.intervalMillis", c.IntervalMillis, 1, 100_000)
@@ -124,6 +132,11 @@ const (
 	maxKbps        = 100_000_000 // 100 Gbit/s
 	maxPacketBytes = 1500        // of Ethernet, headers included
 )
+
+// given tells a capacity from none at all.
+func (c *Capacity) given() bool {
+	return c.Kbps != 0 || len(c.States) > 0 || c.Trace != nil || c.TraceFile != ""
+}
 
 func (c *Capacity) validate(path string, fault func(string, ...any), between func(string, float64, float64, float64)) {
 	given := 0

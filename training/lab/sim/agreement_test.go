@@ -18,7 +18,7 @@ func always(t testing.TB, a model.Action) *policy.Holder {
 	d := policy.Document{
 		Format: policy.Format, FeatureSpec: model.FeatureSpec, Version: 1,
 		Created: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Expires: time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC),
-		Catalogue: model.Catalogue{a}, Sites: []policy.Site{lab.Site()}, Price: model.DefaultPrice(), IntervalSeconds: 4,
+		Catalogue: model.Catalogue{a}, Sites: lab.Sites(2), Price: model.DefaultPrice(), IntervalSeconds: 4,
 		Envelope: policy.SafeEnvelope(),
 		Arms:     []policy.Arm{{Name: "a", Weight: policy.WeightScale, Default: map[model.NetworkType]int{model.NetworkUnknown: 0}}},
 	}

@@ -22,7 +22,8 @@ type Plan struct {
 	Duration time.Duration
 	// Frames is the speech. Required; share it between calls.
 	Frames *Frames
-	// Core is the one-way delay between the two access networks, and between either and the relay. 0 = DefaultCore.
+	// Core is the one-way delay between the two access networks, and between either and the relay, where the profile
+	// declares no paths of its own. 0 = DefaultCore.
 	Core time.Duration
 	// Began is the time the call's clock starts at, for reports. The zero time is 1970.
 	Began time.Time
@@ -98,7 +99,7 @@ const (
 type call struct {
 	plan   *Plan
 	epoch  time.Time
-	core   time.Duration
+	beyond beyond
 	sides  [2]*side
 	result Result
 	move   move
@@ -115,7 +116,8 @@ func Call(plan Plan) (Result, error) {
 	if plan.Began.IsZero() {
 		plan.Began = time.Unix(0, 0).UTC()
 	}
-	c := &call{plan: &plan, epoch: plan.Began, core: plan.Core}
+	c := &call{plan: &plan, epoch: plan.Began, beyond: newBeyond(plan.Profile, plan.Core, plan.Seed)}
+	c.move.beyond = &c.beyond
 	if err := c.prepare(); err != nil {
 		return Result{}, fmt.Errorf("simulate call: %w", err)
 	}
@@ -193,15 +195,14 @@ func (r recorder) Record(s model.Segment) { *r.into = append(*r.into, s) }
 func (c *call) talk(begin time.Duration) error {
 	c.result.Stage = model.StageMedia
 	end := begin + c.plan.Duration
-	first := c.sides[caller].driver.Action()
-	c.move.former = policyTransport{first.Transport, first.Site}
+	first := c.move.former
 	for _, s := range c.sides {
 		s.phase += begin
 		for clock := range s.clocks {
 			s.clocks[clock] += begin + tellEvery
 		}
 		s.lastCame = begin
-		s.driver.TransportIs(c.epoch.Add(begin), first.Transport, first.Site)
+		s.driver.TransportIs(c.epoch.Add(begin), first.transport, first.site)
 	}
 	order := c.sides
 	if order[1].phase < order[0].phase {

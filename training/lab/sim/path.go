@@ -42,22 +42,32 @@ type path interface {
 	advance(now time.Duration, deliver func(packet))
 }
 
-// datagrams is the path over UDP: up the sender's access network, through the core, and through the relay if there is one,
-// down the receiver's. Only the packets of one direction use a link in that direction, and arrivals at its far end keep
-// the order they were sent in (network.Link sees to it, unless its jitter reorders), so the whole way can be computed
-// when a packet is sent.
+// datagrams is the path over UDP: up the sender's access network, through the core or the stretches that the profile
+// declares, past the relay if there is one, down the receiver's access network. Only the packets of one direction use a
+// link in that direction, and arrivals at its far end keep the order they were sent in (network.Link sees to it, unless
+// its jitter reorders), so the whole way can be computed when a packet is sent.
 type datagrams struct {
 	up, down *network.Link
-	middle   time.Duration
-	overhead int  // bytes on the wire beyond the payload
-	severed  bool // no address translator lets it through
+	middle   time.Duration    // across the core
+	via      [2]*network.Link // the stretches in place of it; nil where there are none
+	overhead int              // bytes on the wire beyond the payload
+	severed  bool             // no address translator lets it through
 	flying   arrivals
 }
 
-func newDatagrams(from, to wire, transport model.Transport, core time.Duration) *datagrams {
-	d := &datagrams{up: from.up, down: to.down, middle: core, overhead: transport.OverheadBytes()}
-	if transport != model.TransportDirect {
-		d.middle = 2 * core
+// newDatagrams makes the path from a side to the other.
+func newDatagrams(wires [2]wire, from int, t policyTransport, b *beyond) *datagrams {
+	d := &datagrams{up: wires[from].up, down: wires[1-from].down, overhead: t.transport.OverheadBytes()}
+	if t.transport == model.TransportDirect {
+		d.via[0] = b.direct[from]
+	} else {
+		d.middle = b.core
+		d.via = [2]*network.Link{b.site(from, t.site).up, b.site(1-from, t.site).down}
+	}
+	if d.via[0] == nil {
+		d.middle += b.core
+	} else {
+		d.middle = 0
 	}
 	return d
 }
@@ -67,6 +77,14 @@ func (d *datagrams) send(now time.Duration, bytes int, p packet) {
 	at, dropped := d.up.Send(now, wireBytes, network.UDP)
 	if dropped != network.Delivered || d.severed {
 		return
+	}
+	for _, stretch := range d.via {
+		if stretch == nil {
+			continue
+		}
+		if at, dropped = stretch.Send(at, wireBytes, network.UDP); dropped != network.Delivered {
+			return
+		}
 	}
 	if at, dropped = d.down.Send(at+d.middle, wireBytes, network.UDP); dropped != network.Delivered {
 		return

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/attune-calls/attune/model"
@@ -31,7 +32,9 @@ const (
 
 // setUp makes the call ready for media from the time it returns, or gives up.
 func (c *call) setUp() (ready time.Duration, ok bool) {
-	paths, now, ok := c.establish(0, c.sides[caller].driver.Action().Transport, setupPatience)
+	action := c.sides[caller].driver.Action()
+	c.move.former = c.beyond.begin(policyTransport{action.Transport, action.Site})
+	paths, now, ok := c.establish(0, c.move.former, setupPatience)
 	for _, e := range handshake {
 		if ok {
 			now, ok = e.over(paths, now, setupPatience)
@@ -48,12 +51,13 @@ func (c *call) use(paths [2]path) {
 	}
 }
 
-// establish makes the path of a transport and sends the first check over it. The signalling of the laboratory takes no time.
-func (c *call) establish(now time.Duration, transport model.Transport, deadline time.Duration) (paths [2]path, ready time.Duration, ok bool) {
+// establish makes the path of a transport, by a relay site, and sends the first check over it. The signalling of the
+// laboratory takes no time.
+func (c *call) establish(now time.Duration, t policyTransport, deadline time.Duration) (paths [2]path, ready time.Duration, ok bool) {
 	wires := [2]wire{c.sides[0].wire, c.sides[1].wire}
-	switch transport {
+	switch t.transport {
 	case model.TransportRelayTCP, model.TransportRelayTLS:
-		s := newStreams(wires, transport, c.core, now)
+		s := newStreams(wires, t, &c.beyond, now)
 		for ; !s.ready(); now += setupStep {
 			if s.advance(now); now >= deadline {
 				return paths, now, false
@@ -62,12 +66,12 @@ func (c *call) establish(now time.Duration, transport model.Transport, deadline 
 		paths = [2]path{lane{s, 0}, lane{s, 1}}
 	default:
 		for i := range paths {
-			d := newDatagrams(wires[i], wires[1-i], transport, c.core)
-			d.severed = transport == model.TransportDirect && !c.plan.Profile.DirectPath(c.plan.Profile)
+			d := newDatagrams(wires, i, t, &c.beyond)
+			d.severed = t.transport == model.TransportDirect && !c.plan.Profile.DirectPath(c.plan.Profile)
 			paths[i] = d
 		}
 	}
-	if now, ok = check.over(paths, now, deadline); ok && transport != model.TransportDirect {
+	if now, ok = check.over(paths, now, deadline); ok && t.transport != model.TransportDirect {
 		began := now
 		for range allocation {
 			if now, ok = check.over(paths, now, deadline); !ok {
@@ -108,6 +112,7 @@ type move struct {
 	paths   [2]path
 	readyAt time.Duration
 	ok      bool
+	beyond  *beyond
 }
 
 type policyTransport struct {
@@ -123,7 +128,11 @@ func (m *move) SwitchTransport(t model.Transport, site model.Site) error {
 	if m.target != (policyTransport{}) || m.wanted != (policyTransport{}) {
 		return errors.New("a move is under way")
 	}
-	m.wanted = policyTransport{t, site}
+	wanted := policyTransport{t, site}
+	if !m.beyond.knows(wanted) {
+		return fmt.Errorf("no credentials for %v at relay site %d", t, site)
+	}
+	m.wanted = wanted
 	return nil
 }
 
@@ -132,7 +141,7 @@ func (c *call) moveOn(now time.Duration) {
 	m := &c.move
 	if m.wanted != (policyTransport{}) {
 		m.target, m.wanted = m.wanted, policyTransport{}
-		m.paths, m.readyAt, m.ok = c.establish(now, m.target.transport, now+movePatience)
+		m.paths, m.readyAt, m.ok = c.establish(now, m.target, now+movePatience)
 		c.use([2]path{void{}, void{}})
 		c.result.Moves++
 	}
@@ -141,7 +150,7 @@ func (c *call) moveOn(now time.Duration) {
 	}
 	if !m.ok { // back to where the call was
 		m.ok, m.target = true, m.former
-		m.paths, m.readyAt, _ = c.establish(now, m.target.transport, now+movePatience)
+		m.paths, m.readyAt, _ = c.establish(now, m.target, now+movePatience)
 		return
 	}
 	c.use(m.paths)

@@ -29,7 +29,8 @@ const (
 // connection is one TCP connection between a side and the relay.
 type connection struct {
 	ends    [2]*tcp.Endpoint
-	links   [2]*network.Link // that each end sends on
+	links   [2]*network.Link // of the access network, that each end sends on
+	via     [2]*network.Link // beyond it; nil across the core
 	queues  [2]queue         // of messages that each end has to send
 	carried [2]carried       // by each end
 }
@@ -72,14 +73,16 @@ func (f *fifo) drop() {
 // relayQueue is how many messages wait before further ones are lost, as in the clients of package lab.
 const relayQueue = 64
 
-func newStreams(wires [2]wire, transport model.Transport, core, now time.Duration) *streams {
-	s := &streams{core: core, proto: network.TCP, extra: transport.OverheadBytes() - network.TCPHeaderBytes}
-	if transport == model.TransportRelayTLS { // the relay's port for TLS is 443
+func newStreams(wires [2]wire, t policyTransport, b *beyond, now time.Duration) *streams {
+	s := &streams{core: b.core, proto: network.TCP, extra: t.transport.OverheadBytes() - network.TCPHeaderBytes}
+	if t.transport == model.TransportRelayTLS { // the relay's port for TLS is 443
 		s.proto = network.TCP443
 	}
 	for side := range s.sides {
 		c := &s.sides[side]
 		c.links = [2]*network.Link{client: wires[side].up, relay: wires[side].down}
+		around := b.site(side, t.site)
+		c.via = [2]*network.Link{client: around.up, relay: around.down}
 		c.ends[client] = tcp.Dial(now)
 	}
 	for side := range s.sides {
@@ -134,18 +137,31 @@ func (s *streams) flush(now time.Duration, side, end int) {
 		}
 		length := len(segment.Payload)
 		segment.Payload = nil
-		at, dropped := now, network.Delivered
-		if end == relay { // the core comes first
-			at += s.core
-		}
-		if at, dropped = c.links[end].Send(at, length+network.TCPHeaderBytes, s.proto); dropped != network.Delivered {
+		at, arrives := c.cross(now, end, length+network.TCPHeaderBytes, s)
+		if !arrives {
 			continue
-		}
-		if end == client {
-			at += s.core
 		}
 		s.flying.put(flight{at: at, side: side, to: 1 - end, length: length, segment: segment})
 	}
+}
+
+// cross takes a segment of an end to the other: the access network is on the client's side of what lies beyond.
+func (c *connection) cross(at time.Duration, end, wireBytes int, s *streams) (arrival time.Duration, arrives bool) {
+	way := [2]*network.Link{c.links[end], c.via[end]}
+	if end == relay {
+		way[0], way[1] = way[1], way[0]
+	}
+	for _, link := range way {
+		if link == nil {
+			at += s.core
+			continue
+		}
+		var dropped network.DropReason
+		if at, dropped = link.Send(at, wireBytes, s.proto); dropped != network.Delivered {
+			return 0, false
+		}
+	}
+	return at, true
 }
 
 // advance lets time pass.

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/training/lab/network"
 	"github.com/attune-calls/attune/training/lab/network/tcp"
 )
@@ -16,10 +17,13 @@ const firstEphemeralPort = 49152
 type Host struct {
 	network *Network
 	addr    netip.Addr
+	site    model.Site // of a server that is a relay site; otherwise 0
 
 	// Guarded by network.mu.
 	profile     *network.Profile
-	up, down    *network.Link // nil without limits
+	up, down    *network.Link                // nil without limits
+	peers       map[netip.Addr]*network.Link // direct stretches to other hosts; nil across the core
+	sites       map[model.Site]around        // stretches to relay sites
 	moves       uint64
 	past        Stats // of access networks left behind
 	udp         map[uint16]*udpConn
@@ -65,10 +69,41 @@ func (h *Host) setProfile(profile *network.Profile) {
 	h.past = h.stats()
 	h.profile = profile
 	h.up, h.down = nil, nil
+	h.peers, h.sites = make(map[netip.Addr]*network.Link), make(map[model.Site]around)
 	if profile != nil {
 		h.up, h.down = profile.Links(h.network.seedFor(h.addr, h.moves))
 	}
 	h.moves++
+}
+
+// around is how a host reaches a relay site and is reached from it; nil across the core.
+type around struct{ up, down *network.Link }
+
+// around makes the stretches to a relay site when they are first used.
+func (h *Host) around(site model.Site) around {
+	declared := h.profile.Paths.Site(site)
+	if declared == nil {
+		return around{}
+	}
+	a, made := h.sites[site]
+	if !made {
+		a.up, a.down = declared.Links(h.network.seedFor(h.addr, h.moves<<8|uint64(site)))
+		h.sites[site] = a
+	}
+	return a
+}
+
+// direct is the stretch to another host behind an access network, as the profile of this one says.
+func (h *Host) direct(to *Host) *network.Link {
+	if h.profile.Paths.Direct == nil {
+		return nil
+	}
+	link := h.peers[to.addr]
+	if link == nil {
+		link, _ = h.profile.Paths.DirectLinks(h.network.seedFor(h.addr, h.moves<<8) ^ h.network.seedFor(to.addr, 0))
+		h.peers[to.addr] = link
+	}
+	return link
 }
 
 // Stats is what a host's access network has carried and what the host itself could not take.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/training/lab/network"
 )
 
@@ -22,7 +23,8 @@ type Config struct {
 	// Seed drives all that is random. Two networks with the same seed treat the same packets alike; in real time no two
 	// runs send quite the same packets.
 	Seed uint64
-	// Core is the one-way delay between any two access networks, or access network and server; 0 = DefaultCore.
+	// Core is the one-way delay between any two access networks, or access network and server, where the profile of the
+	// access network declares no paths of its own; 0 = DefaultCore.
 	Core time.Duration
 	// Granularity is how late a packet may be delivered for the sake of fewer wake-ups; 0 = DefaultGranularity. The
 	// delays add up exactly all the same: only the last step waits.
@@ -91,6 +93,18 @@ func (n *Network) AddHost(ip string, profile *network.Profile) (*Host, error) {
 	return h, nil
 }
 
+// AddSite connects a server that is a relay site: hosts reach it as the paths of their profiles say.
+func (n *Network) AddSite(ip string, site model.Site) (*Host, error) {
+	h, err := n.AddHost(ip, nil)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	h.site = site
+	return h, nil
+}
+
 // Close disconnects everything: blocked calls return, packets under way vanish. It returns when the network's goroutine
 // has ended. Closing twice is harmless.
 func (n *Network) Close() error {
@@ -145,12 +159,34 @@ func (n *Network) send(from *Host, p *packet) {
 		p.free() // no translator has a mapping for it
 		return
 	}
-	at += n.config.Core
+	if link := n.stretch(from, to); link == nil {
+		at += n.config.Core
+	} else {
+		arrival, dropped := link.Send(at, p.wireBytes(), p.policed())
+		if dropped != network.Delivered {
+			p.free()
+			return
+		}
+		at = arrival
+	}
 	if to.down == nil {
 		n.schedule(event{at: at, kind: delivery, packet: p})
 	} else {
 		n.schedule(event{at: at, kind: descent, packet: p})
 	}
+}
+
+// stretch is what the profiles declare between two hosts in place of the core; nil if nothing.
+func (n *Network) stretch(from, to *Host) *network.Link {
+	switch {
+	case from.profile != nil && to.profile != nil:
+		return from.direct(to)
+	case from.profile != nil:
+		return from.around(to.site).up
+	case to.profile != nil:
+		return to.around(from.site).down
+	}
+	return nil
 }
 
 // descend sends a packet down the access network of its receiver.
