@@ -11,6 +11,7 @@ import (
 	"github.com/attune-calls/attune/codec"
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/policy"
+	"github.com/attune-calls/attune/training/lab"
 	"github.com/attune-calls/attune/training/lab/network"
 	"github.com/attune-calls/attune/training/lab/sim"
 )
@@ -82,6 +83,36 @@ func TestSamePlanSameResult(t *testing.T) {
 			t.Errorf("%s: %s", name, diff)
 		}
 		t.Logf("%s: setup %v, stage %v, %d segments, MOS %.2f and %.2f", name, first.Setup, first.Stage, len(first.Caller.Segments), meanMOS(&first.Caller), meanMOS(&first.Callee))
+	}
+}
+
+// leaves is a rule that asks for a direct path in every third decision.
+type leaves struct{ decisions int }
+
+func (l *leaves) Decide(*model.Context, *model.Measurement) model.Action {
+	a := model.DefaultAction()
+	if l.decisions++; l.decisions%3 != 0 {
+		a.Transport, a.Site = model.TransportRelayTCP, lab.RelaySite
+	}
+	return a
+}
+
+// A move that fails, and the way back too, leaves a call without a path: it is dropped, or another move saves it.
+func TestMoveAndWayBackFail(t *testing.T) {
+	p := profile(t, "wifi")
+	gone := *p
+	gone.Events.Outages = network.Interruption{EveryMillis: 15_000, MeanMillis: 20_000, Source: "chosen"}
+	dropped := 0
+	for seed := range uint64(40) {
+		call := plan(t, "wifi", seed)
+		call.Profile = &gone
+		call.Caller = append(call.Caller, policy.WithRule(&leaves{}), policy.WithInterval(4*time.Second))
+		if mustCall(t, call).Caller.Dropped {
+			dropped++
+		}
+	}
+	if dropped == 0 || dropped == 40 {
+		t.Errorf("%d of 40 calls were dropped, want some", dropped)
 	}
 }
 

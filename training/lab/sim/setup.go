@@ -55,6 +55,7 @@ func (c *call) use(paths [2]path) {
 // laboratory takes no time.
 func (c *call) establish(now time.Duration, t policyTransport, deadline time.Duration) (paths [2]path, ready time.Duration, ok bool) {
 	wires := [2]wire{c.sides[0].wire, c.sides[1].wire}
+	paths = [2]path{void{}, void{}} // as long as there is none
 	switch t.transport {
 	case model.TransportRelayTCP, model.TransportRelayTLS:
 		s := newStreams(wires, t, &c.beyond, now)
