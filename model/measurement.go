@@ -32,23 +32,23 @@ func Unmeasured() Measurement {
 // Outcome quantizes m for a report.
 func (m *Measurement) Outcome() Outcome {
 	return Outcome{
-		MOS:               ScaleMOS.Bucket(m.MOS),
-		LossBefore:        ScaleOutcomeLoss.Bucket(m.LossBefore),
-		LossAfter:         ScaleOutcomeLoss.Bucket(m.LossAfter),
-		Concealed:         ScaleOutcomeLoss.Bucket(m.Concealed),
-		RoundTripTime:     ScaleDelay.Bucket(milliseconds(m.RoundTripTime)),
-		JitterBufferDelay: ScaleDelay.Bucket(milliseconds(m.JitterBufferDelay)),
-		Rate:              ScaleRate.Bucket(m.SentKbps),
+		MOS:               ScaleMOS.index.bucket(m.MOS),
+		LossBefore:        ScaleOutcomeLoss.index.bucket(m.LossBefore),
+		LossAfter:         ScaleOutcomeLoss.index.bucket(m.LossAfter),
+		Concealed:         ScaleOutcomeLoss.index.bucket(m.Concealed),
+		RoundTripTime:     ScaleDelay.index.bucket(milliseconds(m.RoundTripTime)),
+		JitterBufferDelay: ScaleDelay.index.bucket(milliseconds(m.JitterBufferDelay)),
+		Rate:              ScaleRate.index.bucket(m.SentKbps),
 	}
 }
 
 // Describe writes the call so far into the measured fields of c, for the next decision.
 func (m *Measurement) Describe(c *Context) {
-	c.RoundTripTime = ScaleRoundTripTime.Bucket(milliseconds(m.RoundTripTime))
-	c.Jitter = ScaleJitter.Bucket(milliseconds(m.Jitter))
-	c.Loss = ScaleLoss.Bucket(m.LossBefore)
-	c.Burst = ScaleBurst.Bucket(m.BurstRatio)
-	c.Bandwidth = ScaleBandwidth.Bucket(m.AvailableKbps)
+	c.RoundTripTime = ScaleRoundTripTime.index.bucket(milliseconds(m.RoundTripTime))
+	c.Jitter = ScaleJitter.index.bucket(milliseconds(m.Jitter))
+	c.Loss = ScaleLoss.index.bucket(m.LossBefore)
+	c.Burst = ScaleBurst.index.bucket(m.BurstRatio)
+	c.Bandwidth = ScaleBandwidth.index.bucket(m.AvailableKbps)
 }
 
 func milliseconds(d time.Duration) float64 {

@@ -1,6 +1,9 @@
 package model
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Bucket is an index on a Scale: 0 = not measured, 1..Scale.Buckets() = the intervals from the lowest up.
 type Bucket uint8
@@ -13,6 +16,60 @@ type Scale struct {
 	Lower float64   // of the first bucket
 	Upper float64   // of the last bucket: larger values are counted there
 	Steps []float64 // the bounds between buckets, ascending: n bounds make n+1 buckets
+
+	index scaleIndex // makes Bucket fast; without it Bucket is right all the same
+}
+
+// scaleIndex finds a bucket without a search, and without a branch that depends on the number, which a processor would
+// guess wrong. It divides the positive numbers into cells, each power of two into as many, which the first bits of a
+// float64 spell out; those bits, read as an integer, grow with the number. The cells are so small that none holds more than
+// one bound.
+type scaleIndex struct {
+	begin int64   // the cell of the first bound
+	below []uint8 // by cell from there on: how many bounds are in the cells before it
+	bound []int64 // the bits of the bounds, and of what no number reaches
+}
+
+// cellShift leaves the exponent and seven bits: 128 cells to each power of two.
+const cellShift = 52 - 7
+
+// bucket is Scale.Bucket, short enough to be inlined.
+func (x *scaleIndex) bucket(v float64) Bucket {
+	if v != v {
+		return 0
+	}
+	bits := int64(math.Float64bits(v))
+	bits &^= bits >> 63 // negative numbers are as good as 0
+	cell := bits>>cellShift - x.begin
+	cell &^= cell >> 63 // before the first cell: as good as in it
+	over := int64(len(x.below)-1) - cell
+	cell += over & (over >> 63) // after the last one
+	below := x.below[cell]
+	return Bucket(int64(below) + 2 + (bits-x.bound[below])>>63) // one less where the number is below the cell's bound
+}
+
+// indexed gives a scale its index: its bounds must be positive and at least 1 % apart.
+func indexed(s *Scale) *Scale {
+	x := &s.index
+	for i, step := range append(slices.Clone(s.Steps), math.NaN()) {
+		bits := int64(math.Float64bits(step))
+		x.bound = append(x.bound, bits)
+		if i == 0 {
+			x.begin = bits >> cellShift
+		}
+		if i == len(s.Steps) {
+			x.below = append(x.below, uint8(i)) // whatever is larger
+			break
+		}
+		cell := int(bits>>cellShift - x.begin)
+		if cell < len(x.below) {
+			panic("scale " + s.Name + ": two bounds in a cell")
+		}
+		for len(x.below) <= cell {
+			x.below = append(x.below, uint8(i))
+		}
+	}
+	return s
 }
 
 // Buckets is the number of intervals; valid buckets are 0..Buckets().
@@ -23,17 +80,15 @@ func (s *Scale) Valid(b Bucket) bool { return int(b) <= s.Buckets() }
 
 // Bucket finds the interval v falls into; a bound belongs to the interval above it. NaN is "not measured".
 func (s *Scale) Bucket(v float64) Bucket {
+	if len(s.index.below) > 0 {
+		return s.index.bucket(v)
+	}
 	if math.IsNaN(v) {
 		return 0
 	}
-	low, high := 0, len(s.Steps)
-	for low < high {
-		mid := (low + high) / 2
-		if v < s.Steps[mid] {
-			high = mid
-		} else {
-			low = mid + 1
-		}
+	low := 0
+	for low < len(s.Steps) && s.Steps[low] <= v {
+		low++
 	}
 	return Bucket(low + 1)
 }
@@ -59,7 +114,7 @@ func linear(name, unit string, lower, upper, width float64) *Scale {
 	for i := 1; lower+float64(i)*width < upper-width/2; i++ {
 		s.Steps = append(s.Steps, lower+float64(i)*width)
 	}
-	return s
+	return indexed(s)
 }
 
 // geometric makes a scale whose n buckets grow by a constant factor from first to upper, after a bucket lower..first.
@@ -69,32 +124,32 @@ func geometric(name, unit string, lower, first, upper float64, n int) *Scale {
 	for i := range n {
 		s.Steps = append(s.Steps, first*math.Pow(factor, float64(i)))
 	}
-	return s
+	return indexed(s)
 }
 
 // The coarse scales of a Context: few buckets, so that each is met often enough to learn from.
 var (
-	ScaleRoundTripTime = &Scale{
+	ScaleRoundTripTime = indexed(&Scale{
 		Name: "roundTripTime", Unit: "ms", Lower: 0, Upper: 2000,
 		Steps: []float64{25, 50, 100, 150, 200, 300, 450, 700, 1200},
-	}
-	ScaleJitter = &Scale{
+	})
+	ScaleJitter = indexed(&Scale{
 		Name: "jitter", Unit: "ms", Lower: 0, Upper: 200,
 		Steps: []float64{2, 5, 10, 20, 30, 50, 100},
-	}
-	ScaleLoss = &Scale{
+	})
+	ScaleLoss = indexed(&Scale{
 		Name: "fractionLost", Unit: "fraction", Lower: 0, Upper: 1,
 		Steps: []float64{0.001, 0.005, 0.01, 0.02, 0.05, 0.10, 0.20, 0.35},
-	}
+	})
 	// ScaleBurst holds BurstR of ITU-T G.107: mean loss run over that of independent loss; 1 = independent.
-	ScaleBurst = &Scale{
+	ScaleBurst = indexed(&Scale{
 		Name: "burstRatio", Unit: "ratio", Lower: 0.8, Upper: 8,
 		Steps: []float64{1.2, 1.6, 2.5, 4},
-	}
-	ScaleBandwidth = &Scale{
+	})
+	ScaleBandwidth = indexed(&Scale{
 		Name: "availableBitrate", Unit: "kbps", Lower: 0, Upper: 1000,
 		Steps: []float64{12, 20, 32, 48, 64, 100, 200, 500},
-	}
+	})
 )
 
 // The finer scales of an Outcome.

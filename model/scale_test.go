@@ -2,8 +2,11 @@ package model_test
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/attune-calls/attune/model"
 )
@@ -53,6 +56,23 @@ func TestScales(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Bucket jumps to where the search begins; counting the bounds does not.
+func TestBucketCountsTheBounds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.SampledFrom(scales).Draw(t, "scale")
+		v := rapid.OneOf(rapid.Float64Range(s.Lower-1, 2*s.Upper), rapid.Float64(), rapid.SampledFrom(s.Steps)).Draw(t, "v")
+		want := model.Bucket(1)
+		for _, step := range s.Steps {
+			if step <= v {
+				want++
+			}
+		}
+		if got := s.Bucket(v); got != want {
+			t.Errorf("%s: %v falls into bucket %d, want %d", s.Name, v, got, want)
+		}
+	})
 }
 
 func TestMeasurementQuantizes(t *testing.T) {
@@ -126,4 +146,28 @@ func TestReward(t *testing.T) {
 	if err := model.DefaultPrice().Validate(); err != nil {
 		t.Error(err)
 	}
+}
+
+// BenchmarkQuantize measures what a segment costs: its outcome, and what the next decision may know of it.
+func BenchmarkQuantize(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	measured := make([]model.Measurement, 1024)
+	for i := range measured {
+		measured[i] = model.Measurement{
+			MOS: 1 + 4*rng.Float64(), LossBefore: rng.Float64() / 5, LossAfter: rng.Float64() / 10, Concealed: rng.Float64() / 10,
+			RoundTripTime: time.Duration(rng.Int64N(int64(time.Second))), Jitter: time.Duration(rng.Int64N(int64(50 * time.Millisecond))),
+			JitterBufferDelay: time.Duration(rng.Int64N(int64(time.Second))), BurstRatio: 1 + 3*rng.Float64(),
+			SentKbps: 100 * rng.Float64(), AvailableKbps: 500 * rng.Float64(),
+		}
+	}
+	var context model.Context
+	var outcome model.Outcome
+	i := 0
+	for b.Loop() {
+		m := &measured[i%len(measured)]
+		outcome = m.Outcome()
+		m.Describe(&context)
+		i++
+	}
+	_ = outcome
 }

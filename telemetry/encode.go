@@ -2,6 +2,8 @@ package telemetry
 
 import (
 	"encoding/binary"
+	"math/bits"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -46,45 +48,63 @@ func (r *Report) AppendMarshal(dst []byte) ([]byte, error) {
 // turn fills the columns and tables from the segments of r.
 func (s *sheet) turn(r *Report) {
 	s.situations = append(s.situations, situationOf(&r.Context))
-	var before model.Action
-	followed := true // every segment's previous action is the action of the segment before it
-	c := &s.columns
+	// What the segment before had, with its place in the tables: most segments differ in nothing but what was measured.
+	var (
+		where    situation
+		who      decider
+		before   model.Action
+		placed   struct{ situation, decider, action uint32 } // action from 1; 0 = there is none
+		followed = true                                      // every segment's previous action is that of the segment before it
+	)
+	c, o := &s.columns, &s.octets
+	n := len(r.Segments)
 	for i := range r.Segments {
 		g := &r.Segments[i]
 		c[columnPropensity][i] = g.Propensity
-		c[columnCause][i] = uint32(g.Cause)
 		if g.Explored {
 			c[columnExplored][s.length[columnExplored]] = uint32(i)
 			s.length[columnExplored]++
 		}
-		c[columnSituation][i] = position(&s.situations, situationOf(&g.Context))
-		c[columnDecider][i] = position(&s.deciders, deciderOf(g))
-		c[columnPrevious][i] = 0
-		if g.Context.Previous != (model.Action{}) {
-			c[columnPrevious][i] = 1 + position(&s.actions, g.Context.Previous)
+		if i == 0 || !where.is(&g.Context) {
+			where = situationOf(&g.Context)
+			placed.situation = position(&s.situations, where)
 		}
-		followed = followed && g.Context.Previous == before
-		before = g.Action
-		c[columnAction][i] = position(&s.actions, g.Action)
-		c[columnSeconds][i] = uint32(g.Seconds)
+		if i == 0 || g.Policy != who.policy || g.Experiment != who.experiment || g.Arm != who.arm {
+			who = deciderOf(g)
+			placed.decider = position(&s.deciders, who)
+		}
+		c[columnSituation][i], c[columnDecider][i] = placed.situation, placed.decider
+		switch previous := g.Context.Previous; previous {
+		case model.Action{}:
+			c[columnPrevious][i], followed = 0, followed && before == previous
+		case before:
+			c[columnPrevious][i] = placed.action
+		default:
+			c[columnPrevious][i], followed = 1+position(&s.actions, previous), false
+		}
+		if g.Action != before || i == 0 {
+			placed.action = 1 + position(&s.actions, g.Action)
+			before = g.Action
+		}
+		c[columnAction][i] = placed.action - 1
 
-		c[columnContextRoundTripTime][i] = uint32(g.Context.RoundTripTime)
-		c[columnContextJitter][i] = uint32(g.Context.Jitter)
-		c[columnContextLoss][i] = uint32(g.Context.Loss)
-		c[columnContextBurst][i] = uint32(g.Context.Burst)
-		c[columnContextBandwidth][i] = uint32(g.Context.Bandwidth)
-
-		c[columnMOS][i] = uint32(g.Outcome.MOS)
-		c[columnLossBefore][i] = uint32(g.Outcome.LossBefore)
-		c[columnLossAfter][i] = uint32(g.Outcome.LossAfter)
-		c[columnConcealed][i] = uint32(g.Outcome.Concealed)
-		c[columnRoundTripTime][i] = uint32(g.Outcome.RoundTripTime)
-		c[columnJitterBufferDelay][i] = uint32(g.Outcome.JitterBufferDelay)
-		c[columnRate][i] = uint32(g.Outcome.Rate)
+		o[columnCause][i], o[columnSeconds][i] = byte(g.Cause), g.Seconds
+		o[columnContextRoundTripTime][i] = byte(g.Context.RoundTripTime)
+		o[columnContextJitter][i] = byte(g.Context.Jitter)
+		o[columnContextLoss][i] = byte(g.Context.Loss)
+		o[columnContextBurst][i] = byte(g.Context.Burst)
+		o[columnContextBandwidth][i] = byte(g.Context.Bandwidth)
+		o[columnMOS][i] = byte(g.Outcome.MOS)
+		o[columnLossBefore][i] = byte(g.Outcome.LossBefore)
+		o[columnLossAfter][i] = byte(g.Outcome.LossAfter)
+		o[columnConcealed][i] = byte(g.Outcome.Concealed)
+		o[columnRoundTripTime][i] = byte(g.Outcome.RoundTripTime)
+		o[columnJitterBufferDelay][i] = byte(g.Outcome.JitterBufferDelay)
+		o[columnRate][i] = byte(g.Outcome.Rate)
 	}
 	for column := 1; column < columnEnd; column++ {
 		if column != columnExplored {
-			s.length[column] = len(r.Segments)
+			s.length[column] = n
 		}
 	}
 	if followed {
@@ -116,7 +136,13 @@ func (s *sheet) append(b []byte) []byte {
 	var sizes [columnEnd]int // bytes of each column's values; 0 = left out
 	total := 0
 	for column := 1; column < columnEnd; column++ {
-		sizes[column] = packedSize(s.columns[column][:s.length[column]], column == columnPropensity || column == columnPrevious || column == columnExplored)
+		n := s.length[column]
+		if isOctets(column) {
+			sizes[column] = octetsSize(s.octets[column][:n])
+		} else {
+			keepZeros := column == columnPropensity || column == columnPrevious || column == columnExplored
+			sizes[column] = packedSize(s.columns[column][:n], keepZeros)
+		}
 		if sizes[column] > 0 {
 			total += protowire.SizeTag(protowire.Number(column)) + protowire.SizeBytes(sizes[column])
 		}
@@ -124,11 +150,25 @@ func (s *sheet) append(b []byte) []byte {
 	b = protowire.AppendTag(b, fieldSegments, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(total))
 	for column := 1; column < columnEnd; column++ {
-		if sizes[column] > 0 {
-			b = appendPacked(b, protowire.Number(column), sizes[column], s.columns[column][:s.length[column]])
+		n := s.length[column]
+		switch {
+		case sizes[column] == 0:
+		case isOctets(column):
+			b = appendOctets(b, protowire.Number(column), sizes[column], s.octets[column][:n])
+		default:
+			b = appendPacked(b, protowire.Number(column), sizes[column], s.columns[column][:n])
 		}
 	}
 	return b
+}
+
+// isOctets tells whether the values of a column are bytes in a segment.
+func isOctets(column int) bool {
+	switch column {
+	case columnPropensity, columnExplored, columnSituation, columnDecider, columnAction, columnPrevious:
+		return false
+	}
+	return true
 }
 
 // packedSize is the length of the values as varints, and 0 for values that are all zero, unless zeros are kept.
@@ -150,17 +190,49 @@ func packedSize(values []uint32, keepZeros bool) int {
 	return size
 }
 
-func appendPacked(b []byte, field protowire.Number, size int, values []uint32) []byte {
+// octetsSize is packedSize for bytes: those above 127 take two.
+func octetsSize(values []byte) int {
+	const high = 0x8080808080808080
+	size, all := len(values), uint64(0)
+	for ; len(values) >= 8; values = values[8:] {
+		eight := binary.NativeEndian.Uint64(values)
+		all |= eight
+		size += bits.OnesCount64(eight & high)
+	}
+	for _, v := range values {
+		all |= uint64(v)
+		size += int(v >> 7)
+	}
+	if all == 0 {
+		return 0
+	}
+	return size
+}
+
+func appendOctets(b []byte, field protowire.Number, size int, values []byte) []byte {
 	b = protowire.AppendTag(b, field, protowire.BytesType)
 	b = protowire.AppendVarint(b, uint64(size))
 	if size == len(values) {
-		for _, v := range values {
-			b = append(b, byte(v))
-		}
-		return b
+		return append(b, values...)
 	}
 	for _, v := range values {
 		b = protowire.AppendVarint(b, uint64(v))
+	}
+	return b
+}
+
+func appendPacked(b []byte, field protowire.Number, size int, values []uint32) []byte {
+	b = protowire.AppendTag(b, field, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(size))
+	at := len(b)
+	b = slices.Grow(b, size)[:at+size]
+	for _, v := range values {
+		for ; v >= 1<<7; v >>= 7 {
+			b[at] = byte(v) | 1<<7
+			at++
+		}
+		b[at] = byte(v)
+		at++
 	}
 	return b
 }

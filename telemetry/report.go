@@ -61,6 +61,12 @@ type situation struct {
 	reach     model.Reach
 }
 
+// is tells whether s is situationOf(c), without making it.
+func (s *situation) is(c *model.Context) bool {
+	return s.network == c.Network && s.metered == c.Metered && s.region == c.Region && s.device == c.Device &&
+		s.timeOfDay == c.TimeOfDay && s.reach == c.Reach
+}
+
 func situationOf(c *model.Context) situation {
 	return situation{c.Network, c.Metered, c.Region, c.Device, c.TimeOfDay, c.Reach}
 }

@@ -28,6 +28,7 @@ func deciderOf(s *model.Segment) decider { return decider{s.Policy, s.Experiment
 type sheet struct {
 	columns [columnEnd][MaxSegments]uint32
 	length  [columnEnd]int
+	octets  [columnEnd][MaxSegments]byte // instead of columns, for what is a byte in a segment, when writing
 
 	situations []situation
 	actions    []model.Action
