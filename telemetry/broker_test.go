@@ -1,10 +1,6 @@
 package telemetry_test
 
 import (
-	"errors"
-	"net"
-	"os"
-	"strconv"
 	"testing"
 	"time"
 
@@ -13,86 +9,29 @@ import (
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
-	"github.com/attune-calls/attune/telemetry/broker"
+	"github.com/attune-calls/attune/telemetry/broker/brokertest"
 )
 
-// site is a real NATS server that a test can stop and start again, at one port and with one directory.
+// site is a real NATS server that a test can stop and start again.
 type site struct {
-	t      *testing.T
-	cfg    broker.Config
-	server *broker.Server
-	stream broker.StreamConfig
+	*brokertest.Site
+	t *testing.T
 }
 
-// newSite reserves a port and a directory; the server is down.
-func newSite(t *testing.T) *site {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	s := &site{t: t, cfg: broker.Config{Dir: t.TempDir(), Port: listener.Addr().(*net.TCPAddr).Port}}
-	t.Cleanup(s.stop)
-	return s
-}
-
-func (s *site) url() string { return "nats://127.0.0.1:" + strconv.Itoa(s.cfg.Port) }
+func newSite(t *testing.T) *site { return &site{t: t, Site: brokertest.New(t)} }
 
 // start runs the server and sets up the stream.
 func (s *site) start() *site {
 	s.t.Helper()
-	var err error
-	if s.server, err = broker.Start(s.cfg); err != nil {
-		s.t.Fatal(err)
-	}
-	if _, err := broker.EnsureStreamWith(s.t.Context(), s.operator(), s.stream); err != nil {
-		s.t.Fatal(err)
-	}
+	s.Start()
 	return s
 }
 
-func (s *site) stop() {
-	if s.server == nil {
-		return
-	}
-	if err := s.server.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-		s.t.Error(err)
-	}
-	s.server = nil
-}
-
-// connection may be down now.
-func (s *site) connection(url string) *nats.Conn {
-	s.t.Helper()
-	conn, err := telemetry.Connect(s.t.Context(), url, "attune-test", nil, nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(conn.Close)
-	return conn
-}
-
 // jetstream is a client's.
-func (s *site) jetstream() jetstream.JetStream {
-	s.t.Helper()
-	return s.publisher(s.connection(s.url()))
-}
+func (s *site) jetstream() jetstream.JetStream { return s.Publisher(s.ClientURL()) }
 
 // operator may do with the stream what clients may not.
-func (s *site) operator() jetstream.JetStream {
-	s.t.Helper()
-	return s.publisher(s.connection(s.server.OperatorURL()))
-}
-
-func (s *site) publisher(conn *nats.Conn) jetstream.JetStream {
-	s.t.Helper()
-	js, err := telemetry.NewPublisher(conn)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return js
-}
+func (s *site) operator() jetstream.JetStream { return s.Publisher(s.OperatorURL()) }
 
 // stored reads every report in the stream, and fails when one does not validate or is there twice.
 func (s *site) stored() []telemetry.Report {
@@ -155,16 +94,6 @@ func call(r *telemetry.Reporter, i, segments int) {
 }
 
 func number(r *telemetry.Report) int { return int(r.Segments[0].Policy) }
-
-// eventually waits until the condition holds, for at most half a minute.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !condition(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never happened: %s", what)
-		}
-	}
-}
 
 // checkCounts holds the invariant of Counts.
 func checkCounts(t *testing.T, c telemetry.Counts) {

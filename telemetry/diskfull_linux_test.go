@@ -8,11 +8,12 @@ import (
 	"testing"
 
 	"github.com/attune-calls/attune/telemetry"
+	"github.com/attune-calls/attune/telemetry/internal/await"
 )
 
 // TestDiskFull writes the spool to a device that is always full.
 func TestDiskFull(t *testing.T) {
-	var log syncBuffer
+	var log await.Log
 	s := newSite(t)
 	spool := filepath.Join(t.TempDir(), "spool")
 	r := reporter(t, telemetry.ReporterConfig{
@@ -23,12 +24,12 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	call(r, 1, 3)
-	eventually(t, "the fault told", func() bool { return strings.Contains(log.String(), "no space left on device") })
+	await.Eventually(t, "the fault told", func() bool { return strings.Contains(log.String(), "no space left on device") })
 	call(r, 2, 3) // the first attempt removed the link: there is room now
 	if err := r.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	s.start()
 	r = reporter(t, telemetry.ReporterConfig{Publisher: s.jetstream(), Spool: spool})
-	eventually(t, "both acknowledged", func() bool { return r.Counts().Acknowledged == 2 })
+	await.Eventually(t, "both acknowledged", func() bool { return r.Counts().Acknowledged == 2 })
 }

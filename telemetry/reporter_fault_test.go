@@ -1,11 +1,9 @@
 package telemetry_test
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 
 	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/broker"
+	"github.com/attune-calls/attune/telemetry/internal/await"
 )
 
 // deaf loses the acknowledgement of every first try, as a connection that breaks in between does.
@@ -49,7 +48,7 @@ func TestLostAcknowledgementIsADuplicate(t *testing.T) {
 	for i := range calls {
 		call(r, i, 3)
 	}
-	eventually(t, "all acknowledged", func() bool { return r.Counts().Acknowledged == calls })
+	await.Eventually(t, "all acknowledged", func() bool { return r.Counts().Acknowledged == calls })
 	if got := r.Counts(); got.Duplicates != calls || got.Sent < 2*calls {
 		t.Errorf("counts %+v, want %d duplicates", got, calls)
 	}
@@ -60,14 +59,14 @@ func TestLostAcknowledgementIsADuplicate(t *testing.T) {
 
 func TestStreamThatIsMissingOrFull(t *testing.T) {
 	s := newSite(t)
-	s.stream = broker.StreamConfig{MaxBytes: 64 << 10}
+	s.Stream = broker.StreamConfig{MaxBytes: 64 << 10}
 	s.start()
 	r := reporter(t, telemetry.ReporterConfig{Publisher: s.jetstream(), Spool: filepath.Join(t.TempDir(), "spool")})
 	const calls = 200
 	for i := range calls {
 		call(r, i, 40)
 	}
-	eventually(t, "the stream full and the rest spooled", func() bool {
+	await.Eventually(t, "the stream full and the rest spooled", func() bool {
 		c := r.Counts()
 		return c.Acknowledged > 10 && c.Acknowledged < calls && c.Spooled > 0
 	})
@@ -75,7 +74,7 @@ func TestStreamThatIsMissingOrFull(t *testing.T) {
 	if _, err := broker.EnsureStream(t.Context(), js); err != nil { // an operator gives it more room
 		t.Fatal(err)
 	}
-	eventually(t, "all acknowledged", func() bool { return r.Counts().Acknowledged == calls })
+	await.Eventually(t, "all acknowledged", func() bool { return r.Counts().Acknowledged == calls })
 	if got := len(s.stored()); got != calls {
 		t.Errorf("%d stored, want %d", got, calls)
 	}
@@ -84,11 +83,11 @@ func TestStreamThatIsMissingOrFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	call(r, calls, 3)
-	eventually(t, "spooled for want of a stream", func() bool { return r.Counts().Pending == 1 && r.Counts().Spooled > 0 })
+	await.Eventually(t, "spooled for want of a stream", func() bool { return r.Counts().Pending == 1 && r.Counts().Spooled > 0 })
 	if _, err := broker.EnsureStream(t.Context(), js); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "acknowledged", func() bool { return r.Counts().Acknowledged == calls+1 })
+	await.Eventually(t, "acknowledged", func() bool { return r.Counts().Acknowledged == calls+1 })
 }
 
 func TestReportTheServerNeverTakes(t *testing.T) {
@@ -105,7 +104,7 @@ func TestReportTheServerNeverTakes(t *testing.T) {
 	}
 	r := reporter(t, telemetry.ReporterConfig{Publisher: s.jetstream(), Spool: filepath.Join(t.TempDir(), "spool")})
 	call(r, 1, 100)
-	eventually(t, "the large one given up", func() bool { return r.Counts().Dropped == 1 })
+	await.Eventually(t, "the large one given up", func() bool { return r.Counts().Dropped == 1 })
 	call(r, 2, 2)
 	if err := r.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -189,21 +188,4 @@ func TestReporterFaultsSayWhatToDo(t *testing.T) {
 			}
 		})
 	}
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }

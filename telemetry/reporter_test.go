@@ -13,6 +13,7 @@ import (
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
+	"github.com/attune-calls/attune/telemetry/internal/await"
 )
 
 func TestAcknowledgedMeansStored(t *testing.T) {
@@ -49,16 +50,16 @@ func TestOfflineThenOnline(t *testing.T) {
 	for i := range calls {
 		call(r, i, 3)
 	}
-	eventually(t, "all reports spooled", func() bool { return r.Counts().Spooled >= calls })
+	await.Eventually(t, "all reports spooled", func() bool { return r.Counts().Spooled >= calls })
 	if info, err := os.Stat(spool); err != nil || info.Size() == 0 {
 		t.Fatalf("no spool file: %v", err)
 	}
 	s.start()
-	eventually(t, "all reports acknowledged", func() bool { return r.Counts().Acknowledged == calls })
+	await.Eventually(t, "all reports acknowledged", func() bool { return r.Counts().Acknowledged == calls })
 	if got := len(s.stored()); got != calls {
 		t.Errorf("%d reports stored, want %d", got, calls)
 	}
-	eventually(t, "the empty spool has no file", func() bool { _, err := os.Stat(spool); return errors.Is(err, fs.ErrNotExist) })
+	await.Eventually(t, "the empty spool has no file", func() bool { _, err := os.Stat(spool); return errors.Is(err, fs.ErrNotExist) })
 	checkCounts(t, r.Counts())
 }
 
@@ -82,7 +83,7 @@ func TestSpoolSurvivesTheClient(t *testing.T) {
 	}
 	s.start()
 	r := reporter(t, telemetry.ReporterConfig{Publisher: s.jetstream(), Spool: spool})
-	eventually(t, "all reports acknowledged", func() bool { return r.Counts().Acknowledged == calls })
+	await.Eventually(t, "all reports acknowledged", func() bool { return r.Counts().Acknowledged == calls })
 	if got := r.Counts(); got.Recovered != calls || got.Created != 0 {
 		t.Errorf("counts %+v, want %d recovered", got, calls)
 	}
@@ -114,9 +115,9 @@ func TestOldestAreDroppedAndTold(t *testing.T) {
 	s.start()
 	r = reporter(t, cfg)
 	kept := calls - int(dropped)
-	eventually(t, "the rest acknowledged", func() bool { return r.Counts().Acknowledged == uint64(kept) })
+	await.Eventually(t, "the rest acknowledged", func() bool { return r.Counts().Acknowledged == uint64(kept) })
 	call(r, calls, 3) // tells: those of the spool may have been sent by the earlier process
-	eventually(t, "the new one acknowledged", func() bool { return r.Counts().Acknowledged == uint64(kept)+1 })
+	await.Eventually(t, "the new one acknowledged", func() bool { return r.Counts().Acknowledged == uint64(kept)+1 })
 	reports := s.stored()
 	if len(reports) != kept+1 {
 		t.Fatalf("%d stored, want %d", len(reports), kept+1)
@@ -143,12 +144,12 @@ func TestServerRestartsUnderLoad(t *testing.T) {
 		for j := range calls {
 			call(r, i*calls+j, 4)
 			if j == calls/2 {
-				s.stop()
+				s.Stop()
 			}
 		}
 		s.start()
 	}
-	eventually(t, "all acknowledged", func() bool { return r.Counts().Acknowledged == restarts*calls })
+	await.Eventually(t, "all acknowledged", func() bool { return r.Counts().Acknowledged == restarts*calls })
 	counts := r.Counts()
 	checkCounts(t, counts)
 	if counts.Dropped > 0 {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 
 	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/broker"
+	"github.com/attune-calls/attune/telemetry/internal/await"
 )
 
 // What clients of TestNothingOfClientsIsKept bring: none of it may be found afterwards.
@@ -26,28 +26,10 @@ const (
 	clientSubject = "calls.v1.berta@canary.example"
 )
 
-// lockedBuffer is a log that is read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // TestNothingOfClientsIsKept has clients come, misbehave and go, and looks for what they are and say wherever the server
 // could have put it.
 func TestNothingOfClientsIsKept(t *testing.T) {
-	var log lockedBuffer
+	var log await.Log
 	dir := t.TempDir()
 	s := start(t, broker.Config{Dir: dir, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	_, operator := connect(t, "", s.InProcess())

@@ -15,6 +15,7 @@ import (
 
 	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/edge"
+	"github.com/attune-calls/attune/telemetry/internal/await"
 )
 
 func TestAcknowledgedMeansStored(t *testing.T) {
@@ -80,7 +81,7 @@ func encoded(t testing.TB, seed uint64) (id string, data []byte) {
 func TestResentReportIsADuplicate(t *testing.T) {
 	s := newSite(t).start()
 	e, _, _ := run(t, edge.Config{Front: s.gate(), Back: s.connection()})
-	js := s.publisher(s.client())
+	js := s.Publisher(s.ClientURL())
 	id, data := encoded(t, 1)
 	first, err := publish(t, js, id, data)
 	if err != nil {
@@ -110,7 +111,7 @@ func TestReportTooLarge(t *testing.T) {
 	s := newSite(t).start()
 	e, _, _ := run(t, edge.Config{Front: s.gate(), Back: s.connection()})
 	before := e.Stats().TooLarge
-	_, err := publish(t, s.publisher(s.client()), "", make([]byte, telemetry.MaxReportSize+1))
+	_, err := publish(t, s.Publisher(s.ClientURL()), "", make([]byte, telemetry.MaxReportSize+1))
 	var api *jetstream.APIError
 	if !errors.As(err, &api) || api.ErrorCode != 10054 {
 		t.Errorf("error %v, want JetStream's 10054", err)
@@ -143,7 +144,7 @@ func TestStreamOfSmallMessages(t *testing.T) {
 		}
 		call(r, 5)
 	}
-	eventually(t, "all others acknowledged", func() bool { c := r.Counts(); return c.Acknowledged == calls && c.Dropped == 1 })
+	await.Eventually(t, "all others acknowledged", func() bool { c := r.Counts(); return c.Acknowledged == calls && c.Dropped == 1 })
 	if got := s.stored(); len(got.copies) != calls || got.largest > 800 {
 		t.Errorf("%d reports stored, the largest message of %d bytes", len(got.copies), got.largest)
 	}
@@ -161,7 +162,7 @@ func TestForeignReplySubjects(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "all dropped", func() bool { return e.Stats().Unanswerable == uint64(len(subjects)) })
+	await.Eventually(t, "all dropped", func() bool { return e.Stats().Unanswerable == uint64(len(subjects)) })
 	if got := s.stored(); got.messages != 0 {
 		t.Errorf("%d messages stored", got.messages)
 	}
@@ -169,7 +170,7 @@ func TestForeignReplySubjects(t *testing.T) {
 
 // The clients' server and the stream's need not be the same.
 func TestFrontAndBack(t *testing.T) {
-	front, back := newSite(t).startBare(), newSite(t).start()
+	front, back := bare(t), newSite(t).start()
 	run(t, edge.Config{Front: front.gate(), Back: back.connection()})
 	r := reporter(t, front, telemetry.ReporterConfig{})
 	const calls = 100

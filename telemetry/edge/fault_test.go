@@ -16,6 +16,7 @@ import (
 	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/broker"
 	"github.com/attune-calls/attune/telemetry/edge"
+	"github.com/attune-calls/attune/telemetry/internal/await"
 )
 
 // childServer, when set, makes the test binary an edge of that server that runs until it is killed.
@@ -85,7 +86,7 @@ func TestEdgeKilledAtAnyMoment(t *testing.T) {
 	}
 	sent := 0
 	for range kills {
-		kill := startChild(t, s.operatorURL())
+		kill := startChild(t, s.OperatorURL())
 		moment := time.After(time.Duration(rng.IntN(80)) * time.Millisecond)
 		for range calls {
 			for _, r := range reporters {
@@ -97,7 +98,7 @@ func TestEdgeKilledAtAnyMoment(t *testing.T) {
 		<-moment
 		kill()
 	}
-	startChild(t, s.operatorURL())
+	startChild(t, s.OperatorURL())
 	acknowledged(t, sent, reporters...)
 	got := s.stored()
 	twice, resent := 0, uint64(0)
@@ -118,7 +119,7 @@ func TestEdgeKilledAtAnyMoment(t *testing.T) {
 }
 
 func TestJetStreamIsDown(t *testing.T) {
-	front, back := newSite(t).startBare(), newSite(t)
+	front, back := bare(t), newSite(t)
 	e, _, log := run(t, edge.Config{Front: front.gate(), Back: back.connection()})
 	r := reporter(t, front, telemetry.ReporterConfig{})
 	const calls, outages = 200, 3
@@ -127,14 +128,14 @@ func TestJetStreamIsDown(t *testing.T) {
 			call(r, 3)
 		}
 		failed := e.Stats().Failed
-		eventually(t, "clients are told to send again", func() bool { return e.Stats().Failed > failed && r.Counts().Spooled > 0 })
+		await.Eventually(t, "clients are told to send again", func() bool { return e.Stats().Failed > failed && r.Counts().Spooled > 0 })
 		if n := r.Counts().Acknowledged; n != uint64(i*calls) {
 			t.Errorf("%d acknowledged without a stream, want the %d of before", n, i*calls)
 		}
 		back.start()
 		acknowledged(t, (i+1)*calls, r)
 		if i < outages-1 {
-			back.stop()
+			back.Stop()
 		}
 	}
 	if got := back.stored(); len(got.copies) != outages*calls {
@@ -147,7 +148,7 @@ func TestJetStreamIsDown(t *testing.T) {
 
 func TestStreamIsFullOrMissing(t *testing.T) {
 	s := newSite(t)
-	s.stream = broker.StreamConfig{MaxBytes: 64 << 10}
+	s.Stream = broker.StreamConfig{MaxBytes: 64 << 10}
 	s.start()
 	run(t, edge.Config{Front: s.gate(), Back: s.connection(), MaxReports: 10})
 	r := reporter(t, s, telemetry.ReporterConfig{})
@@ -155,7 +156,7 @@ func TestStreamIsFullOrMissing(t *testing.T) {
 	for range calls {
 		call(r, 30)
 	}
-	eventually(t, "the stream full and the rest spooled", func() bool {
+	await.Eventually(t, "the stream full and the rest spooled", func() bool {
 		c := r.Counts()
 		return c.Acknowledged > 10 && c.Acknowledged < calls && c.Spooled > 0
 	})
@@ -175,7 +176,7 @@ func TestStreamIsFullOrMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	call(r, 3)
-	eventually(t, "spooled for want of a stream", func() bool { return r.Counts().Pending == 1 })
+	await.Eventually(t, "spooled for want of a stream", func() bool { return r.Counts().Pending == 1 })
 	if _, err := broker.EnsureStream(t.Context(), js); err != nil {
 		t.Fatal(err)
 	}
@@ -185,23 +186,23 @@ func TestStreamIsFullOrMissing(t *testing.T) {
 // silent is a server that takes packs and never answers.
 func silent(t *testing.T) *site {
 	t.Helper()
-	s := newSite(t).startBare()
+	s := bare(t)
 	conn := s.connection()
 	if _, err := conn.Subscribe(telemetry.PackSubject, func(*nats.Msg) {}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "subscribed", func() bool { return conn.Flush() == nil && conn.IsConnected() })
+	await.Eventually(t, "subscribed", func() bool { return conn.Flush() == nil && conn.IsConnected() })
 	return s
 }
 
 func TestFullWindowTakesNoMore(t *testing.T) {
-	front, back := newSite(t).startBare(), silent(t)
+	front, back := bare(t), silent(t)
 	e, stop, _ := run(t, edge.Config{
 		Front: front.gate(), Back: back.connection(), Window: 1, MaxReports: 1,
 		MaxPending: telemetry.MaxPackSize, AckTimeout: 300 * time.Millisecond, StopWait: 300 * time.Millisecond,
 	})
 	conn := front.client()
-	eventually(t, "connected", conn.IsConnected)
+	await.Eventually(t, "connected", conn.IsConnected)
 	const sent = 1000
 	data := make([]byte, 1000)
 	for range sent {
@@ -209,8 +210,8 @@ func TestFullWindowTakesNoMore(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "reports not taken", func() bool { return e.Stats().NotTaken > sent/2 })
-	eventually(t, "a pack given up", func() bool { return e.Stats().Failed > 0 })
+	await.Eventually(t, "reports not taken", func() bool { return e.Stats().NotTaken > sent/2 })
+	await.Eventually(t, "a pack given up", func() bool { return e.Stats().Failed > 0 })
 	if stats := e.Stats(); stats.Acknowledged > 0 {
 		t.Errorf("%+v: nothing was acknowledged", stats)
 	}
@@ -236,14 +237,14 @@ func TestStopAnswersWhatItHas(t *testing.T) {
 	for range calls {
 		call(r, 3)
 	}
-	eventually(t, "received", func() bool { return e.Stats().Received == before+calls })
+	await.Eventually(t, "received", func() bool { return e.Stats().Received == before+calls })
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
 	if stats := e.Stats(); stats.Acknowledged != calls || stats.Packs != 1 || stats.Pending() != 0 {
 		t.Errorf("%+v, want %d reports in one pack", stats, calls)
 	}
-	eventually(t, "answered", func() bool { return r.Counts().Acknowledged == calls })
+	await.Eventually(t, "answered", func() bool { return r.Counts().Acknowledged == calls })
 	if err := e.Run(t.Context()); err == nil {
 		t.Error("a second Run gives no error")
 	}
@@ -251,11 +252,11 @@ func TestStopAnswersWhatItHas(t *testing.T) {
 
 // A stop does not wait for a stream that does not answer.
 func TestStopKeepsToItsTime(t *testing.T) {
-	front, back := newSite(t).startBare(), silent(t)
+	front, back := bare(t), silent(t)
 	e, stop, _ := run(t, edge.Config{Front: front.gate(), Back: back.connection(), AckTimeout: time.Minute, StopWait: 200 * time.Millisecond})
 	r := reporter(t, front, telemetry.ReporterConfig{})
 	call(r, 3)
-	eventually(t, "on its way", func() bool { return e.Stats().Pending() == 1 })
+	await.Eventually(t, "on its way", func() bool { return e.Stats().Pending() == 1 })
 	began := time.Now()
 	if err := stop(); err != nil {
 		t.Error(err)
@@ -266,7 +267,7 @@ func TestStopKeepsToItsTime(t *testing.T) {
 	if stats := e.Stats(); stats.Failed != 1 || stats.Pending() != 0 {
 		t.Errorf("%+v, want the one report given back", stats)
 	}
-	eventually(t, "the client keeps its report", func() bool { c := r.Counts(); return c.Pending == 1 && c.Spooled > 0 })
+	await.Eventually(t, "the client keeps its report", func() bool { c := r.Counts(); return c.Pending == 1 && c.Spooled > 0 })
 }
 
 // The connection may be closed under a running edge.

@@ -1,15 +1,11 @@
 package edge_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/url"
-	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -19,100 +15,45 @@ import (
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
-	"github.com/attune-calls/attune/telemetry/broker"
+	"github.com/attune-calls/attune/telemetry/broker/brokertest"
 	"github.com/attune-calls/attune/telemetry/edge"
+	"github.com/attune-calls/attune/telemetry/internal/await"
 )
 
 // site is a real NATS server with the stream of reports, which a test can stop and start again.
 type site struct {
-	t      *testing.T
-	cfg    broker.Config
-	server *broker.Server
-	stream broker.StreamConfig
+	*brokertest.Site
+	t *testing.T
 }
 
-// newSite reserves a port and a directory; the server is down.
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T) *site { return &site{t: t, Site: brokertest.New(t)} }
+
+// bare is a server without the stream.
+func bare(t *testing.T) *site {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	s := &site{t: t, cfg: broker.Config{Dir: t.TempDir(), Port: listener.Addr().(*net.TCPAddr).Port}}
-	// As if it had run before: connections that are made before it starts know the operator's password.
-	if err := os.WriteFile(filepath.Join(s.cfg.Dir, broker.OperatorFile), []byte(s.operatorURL()+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.stop)
+	s := newSite(t)
+	s.StartBare()
 	return s
-}
-
-func (s *site) clientURL() string { return "nats://127.0.0.1:" + strconv.Itoa(s.cfg.Port) }
-func (s *site) operatorURL() string {
-	return "nats://operator:secret@127.0.0.1:" + strconv.Itoa(s.cfg.Port)
 }
 
 // start runs the server and sets up the stream.
 func (s *site) start() *site {
 	s.t.Helper()
-	s.startBare()
-	if _, err := broker.EnsureStreamWith(s.t.Context(), s.jetstream(), s.stream); err != nil {
-		s.t.Fatal(err)
-	}
+	s.Start()
 	return s
-}
-
-// startBare runs the server without the stream.
-func (s *site) startBare() *site {
-	s.t.Helper()
-	var err error
-	if s.server, err = broker.Start(s.cfg); err != nil {
-		s.t.Fatal(err)
-	}
-	return s
-}
-
-func (s *site) stop() {
-	if s.server == nil {
-		return
-	}
-	if err := s.server.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-		s.t.Error(err)
-	}
-	s.server = nil
 }
 
 // connection is an edge's connection to the stream, which may be down now.
-func (s *site) connection() *nats.Conn { return s.connect(s.operatorURL()) }
+func (s *site) connection() *nats.Conn { return s.Connect(s.OperatorURL()) }
 
 // gate is an edge's connection to its clients.
-func (s *site) gate() *nats.Conn { return s.connect(broker.GateURL(s.operatorURL())) }
+func (s *site) gate() *nats.Conn { return s.Connect(s.GateURL()) }
 
 // client is a call client's connection.
-func (s *site) client() *nats.Conn { return s.connect(s.clientURL()) }
-
-func (s *site) connect(url string) *nats.Conn {
-	s.t.Helper()
-	conn, err := telemetry.Connect(s.t.Context(), url, "attune-test", nil, nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(conn.Close)
-	return conn
-}
+func (s *site) client() *nats.Conn { return s.Connect(s.ClientURL()) }
 
 // jetstream may do with the stream what clients may not.
-func (s *site) jetstream() jetstream.JetStream { return s.publisher(s.connection()) }
-
-func (s *site) publisher(conn *nats.Conn) jetstream.JetStream {
-	s.t.Helper()
-	js, err := telemetry.NewPublisher(conn)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return js
-}
+func (s *site) jetstream() jetstream.JetStream { return s.Publisher(s.OperatorURL()) }
 
 // held is what the stream holds.
 type held struct {
@@ -162,9 +103,9 @@ func (s *site) stored() held {
 }
 
 // run runs an edge until stop is called or the test ends. Its log goes to the test's, and is returned.
-func run(t *testing.T, cfg edge.Config) (e *edge.Edge, stop func() error, log *syncBuffer) {
+func run(t *testing.T, cfg edge.Config) (e *edge.Edge, stop func() error, log *await.Log) {
 	t.Helper()
-	log = new(syncBuffer)
+	log = new(await.Log)
 	cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
 	e, err := edge.New(cfg)
 	if err != nil {
@@ -202,7 +143,7 @@ func asClient(t *testing.T, other *nats.Conn) *nats.Conn {
 // asks without leaving a trace.
 func served(t *testing.T, conn *nats.Conn) {
 	t.Helper()
-	eventually(t, "an edge takes reports", func() bool {
+	await.Eventually(t, "an edge takes reports", func() bool {
 		_, err := conn.Request(telemetry.EdgeSubject, make([]byte, telemetry.MaxReportSize+1), time.Second)
 		return err == nil || errors.Is(err, nats.ErrConnectionReconnecting) || !conn.IsConnected()
 	})
@@ -211,7 +152,7 @@ func served(t *testing.T, conn *nats.Conn) {
 // reporter is an enabled Reporter that sends to edges, with a spool and short pauses, closed at the end of the test.
 func reporter(t *testing.T, s *site, cfg telemetry.ReporterConfig) *telemetry.Reporter {
 	t.Helper()
-	cfg.Enabled, cfg.Subject, cfg.Publisher = true, telemetry.EdgeSubject, s.publisher(s.client())
+	cfg.Enabled, cfg.Subject, cfg.Publisher = true, telemetry.EdgeSubject, s.Publisher(s.ClientURL())
 	cfg.RetryMin, cfg.RetryMax = 5*time.Millisecond, 50*time.Millisecond
 	if cfg.Spool == "" {
 		cfg.Spool = filepath.Join(t.TempDir(), "spool")
@@ -240,7 +181,7 @@ func call(r *telemetry.Reporter, segments int) {
 // acknowledged waits until a Reporter has had every report of its calls acknowledged.
 func acknowledged(t *testing.T, calls int, reporters ...*telemetry.Reporter) {
 	t.Helper()
-	eventually(t, "all acknowledged", func() bool {
+	await.Eventually(t, "all acknowledged", func() bool {
 		n := 0
 		for _, r := range reporters {
 			n += int(r.Counts().Acknowledged)
@@ -252,31 +193,4 @@ func acknowledged(t *testing.T, calls int, reporters ...*telemetry.Reporter) {
 			t.Errorf("%+v: no report may be dropped", c)
 		}
 	}
-}
-
-// eventually waits until the condition holds, for at most half a minute.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !condition(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never happened: %s", what)
-		}
-	}
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }

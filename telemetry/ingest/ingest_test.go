@@ -1,14 +1,12 @@
 package ingest_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -20,7 +18,9 @@ import (
 	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/broker"
 	"github.com/attune-calls/attune/telemetry/ingest"
+	"github.com/attune-calls/attune/telemetry/internal/await"
 	"github.com/attune-calls/attune/telemetry/warehouse"
+	"github.com/attune-calls/attune/telemetry/warehouse/warehousetest"
 )
 
 // What is sent is stored or refused, each once: valid reports, copies that JetStream no longer recognises, and
@@ -113,7 +113,7 @@ func TestDeathBetweenInsertAndAcknowledgement(t *testing.T) {
 	_, stop := start(t, cfg, func(i *ingest.Ingest) {
 		i.AfterInsert(func() error { deaths.Add(1); return died })
 	})
-	eventually(t, "the first worker has died", func() bool { return deaths.Load() == 1 })
+	await.Eventually(t, "the first worker has died", func() bool { return deaths.Load() == 1 })
 	if err := stop(); !errors.Is(err, died) {
 		t.Fatal(err)
 	}
@@ -141,8 +141,15 @@ func TestWarehouseKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, dsn := newStore(t, own)
-	b := &bench{js: js, stream: stream, store: store, dsn: dsn}
+	store, err := warehouse.Open(t.Context(), own.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{js: js, stream: stream, store: store, dsn: own.DSN()}
 	cfg := b.config()
 	cfg.Batch, cfg.Logger = 100, slog.New(slog.DiscardHandler)
 	i, stop := start(t, cfg)
@@ -150,7 +157,7 @@ func TestWarehouseKilled(t *testing.T) {
 	var sent []telemetry.Report
 	for kills := range 3 {
 		sent = append(sent, b.publishReports(t, rng, 500)...)
-		eventually(t, "some of the reports are stored", func() bool { return i.Stats().Stored > uint64(500*kills+100) })
+		await.Eventually(t, "some of the reports are stored", func() bool { return i.Stats().Stored > uint64(500*kills+100) })
 		pid := own.PID()
 		if pid == 0 {
 			t.Fatal("clickhouse does not run")
@@ -159,7 +166,7 @@ func TestWarehouseKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		sent = append(sent, b.publishReports(t, rng, 100)...)
-		eventually(t, "clickhouse answers again", func() bool { return b.store.Ping(t.Context()) == nil })
+		await.Eventually(t, "clickhouse answers again", func() bool { return b.store.Ping(t.Context()) == nil })
 	}
 	b.drained(t)
 	if err := stop(); err != nil {
@@ -184,7 +191,7 @@ func TestNewerSchemaWaits(t *testing.T) {
 	}
 	sent := b.publishReports(t, rng, 100)
 	i, stop := start(t, b.config())
-	eventually(t, "the newer ones have been looked at twice, and all others are stored", func() bool {
+	await.Eventually(t, "the newer ones have been looked at twice, and all others are stored", func() bool {
 		s := i.Stats()
 		return s.Received >= 140 && s.Stored == 100
 	})
@@ -205,24 +212,24 @@ func TestNewerSchemaWaits(t *testing.T) {
 func TestWaitsForTheStream(t *testing.T) {
 	t.Parallel()
 	js := newStream(t)
-	var log syncBuffer
-	store, _ := newStore(t, server)
+	var log await.Log
+	store, _ := warehousetest.Migrated(t)
 	cfg := ingest.Config{JetStream: js, Warehouse: store, Logger: slog.New(slog.NewTextHandler(&log, nil)), MaxWait: 50 * time.Millisecond}
 	i, stop := start(t, cfg)
-	eventually(t, "the log says what is missing", func() bool { return strings.Contains(log.String(), "attune up") })
+	await.Eventually(t, "the log says what is missing", func() bool { return strings.Contains(log.String(), "attune up") })
 	stream, err := broker.EnsureStream(t.Context(), js)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &bench{js: js, stream: stream}
 	b.publishReports(t, rand.New(rand.NewPCG(9, 10)), 5)
-	eventually(t, "reports are stored", func() bool { return i.Stats().Stored == 5 })
+	await.Eventually(t, "reports are stored", func() bool { return i.Stats().Stored == 5 })
 	// The consumer is deleted under the workers' feet, and comes back.
 	if err := js.DeleteConsumer(t.Context(), telemetry.Stream, "ingest"); err != nil {
 		t.Fatal(err)
 	}
 	b.publishReports(t, rand.New(rand.NewPCG(11, 12)), 5)
-	eventually(t, "more reports are stored", func() bool { return i.Stats().Stored == 10 })
+	await.Eventually(t, "more reports are stored", func() bool { return i.Stats().Stored == 10 })
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
@@ -254,7 +261,7 @@ func TestHoldsABatchItCannotStore(t *testing.T) {
 	store := &stuck{}
 	cfg.Warehouse, cfg.AckWait, cfg.StopWait, cfg.Workers = store, time.Second, 10*time.Millisecond, 2
 	_, stop := start(t, cfg)
-	eventually(t, "it has tried for a while", func() bool { return store.tries.Load() >= 12 })
+	await.Eventually(t, "it has tried for a while", func() bool { return store.tries.Load() >= 12 })
 	consumer, err := b.stream.Consumer(t.Context(), "ingest")
 	if err != nil {
 		t.Fatal(err)
@@ -284,22 +291,4 @@ func TestConfigFaults(t *testing.T) {
 	if err := ingest.Run(t.Context(), ingest.Config{}); err == nil {
 		t.Error("ran without anything")
 	}
-}
-
-// syncBuffer is a log that can be read while it is written.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

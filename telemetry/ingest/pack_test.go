@@ -14,6 +14,7 @@ import (
 	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/broker"
 	"github.com/attune-calls/attune/telemetry/ingest"
+	"github.com/attune-calls/attune/telemetry/internal/await"
 	"github.com/attune-calls/attune/telemetry/warehouse"
 )
 
@@ -78,7 +79,7 @@ func TestPacks(t *testing.T) {
 	cfg := b.config()
 	cfg.Batch = 20 // less than some packs hold
 	i, stop := start(t, cfg)
-	eventually(t, "only the newer ones are left", func() bool {
+	await.Eventually(t, "only the newer ones are left", func() bool {
 		info, err := b.stream.Info(t.Context())
 		return err == nil && info.State.Msgs == 4 && i.Stats().Waiting == 4
 	})
@@ -133,11 +134,11 @@ func TestPackDeliveredAgain(t *testing.T) {
 			i.AfterInsert(func() error { deaths.Add(1); return died })
 		})
 		before := deaths.Load()
-		eventually(t, "a worker has died", func() bool { return deaths.Load() > before })
+		await.Eventually(t, "a worker has died", func() bool { return deaths.Load() > before })
 		_ = stop()
 	}
 	_, stop := start(t, cfg)
-	eventually(t, "only the newer report is left, by itself", func() bool {
+	await.Eventually(t, "only the newer report is left, by itself", func() bool {
 		info, err := b.stream.Info(t.Context())
 		if err != nil || info.State.Msgs != 1 {
 			return false
@@ -198,7 +199,7 @@ func TestStreamMadeAnew(t *testing.T) {
 	<-stuck.waiting // it has the new messages
 
 	close(slow.open)
-	eventually(t, "the old reports are stored", func() bool { return first.Stats().Stored >= 20 })
+	await.Eventually(t, "the old reports are stored", func() bool { return first.Stats().Stored >= 20 })
 	if err := stopFirst(); err != nil {
 		t.Error(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/ingest"
+	"github.com/attune-calls/attune/telemetry/internal/await"
 )
 
 // reader is a connection of its own to the tables of b.
@@ -80,7 +81,7 @@ func TestRegionAppearsWithTheKth(t *testing.T) {
 		for _, r := range reports {
 			b.publish(t, encode(t, r), "")
 		}
-		eventually(t, "they have been taken", func() bool { return i.Stats().Received == before+uint64(len(reports)) })
+		await.Eventually(t, "they have been taken", func() bool { return i.Stats().Received == before+uint64(len(reports)) })
 		b.drained(t)
 	}
 	const region = model.Region(3)
@@ -204,10 +205,10 @@ func TestRetentionMovesOn(t *testing.T) {
 			r.Hour = h
 			b.publish(t, encode(t, r), "")
 		}
-		eventually(t, "they have been taken", func() bool { return i.Stats().Received == uint64(len(hours)) })
+		await.Eventually(t, "they have been taken", func() bool { return i.Stats().Received == uint64(len(hours)) })
 		b.drained(t)
 		if len(hours) == 0 {
-			eventually(t, "what is too old is deleted", func() bool { return i.Stats().Expired > 0 })
+			await.Eventually(t, "what is too old is deleted", func() bool { return i.Stats().Expired > 0 })
 		}
 		if err := stop(); err != nil {
 			t.Error(err)

@@ -3,16 +3,12 @@ package ingest_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -20,30 +16,14 @@ import (
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/broker"
+	"github.com/attune-calls/attune/telemetry/broker/brokertest"
 	"github.com/attune-calls/attune/telemetry/ingest"
+	"github.com/attune-calls/attune/telemetry/internal/await"
 	"github.com/attune-calls/attune/telemetry/warehouse"
+	"github.com/attune-calls/attune/telemetry/warehouse/warehousetest"
 )
 
-var (
-	server    *warehouse.Managed // shared by the tests, each with a database of its own
-	databases atomic.Int64
-)
-
-func TestMain(m *testing.M) { os.Exit(runWithServer(m)) }
-
-func runWithServer(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "ingest")
-	if err != nil {
-		panic(err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	server, err = warehouse.StartManaged(context.Background(), warehouse.ManagedConfig{Dir: dir})
-	if err != nil {
-		panic(err)
-	}
-	defer func() { _ = server.Close() }()
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(warehousetest.Run(m)) }
 
 // bench is a stream and an empty warehouse.
 type bench struct {
@@ -60,55 +40,16 @@ func newBench(t testing.TB) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, dsn := newStore(t, server)
+	store, dsn := warehousetest.Migrated(t)
 	return &bench{js: js, stream: stream, store: store, dsn: dsn}
 }
 
 // newStream is a server without streams yet.
 func newStream(t testing.TB) jetstream.JetStream {
 	t.Helper()
-	server, err := broker.Start(broker.Config{Dir: t.TempDir(), NoSyncAlways: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
-	nc, err := telemetry.Connect(t.Context(), server.OperatorURL(), "ingest-test", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
-
-func newStore(t testing.TB, server *warehouse.Managed) (*warehouse.Warehouse, string) {
-	t.Helper()
-	options, err := clickhouse.ParseDSN(server.DSN())
-	if err != nil {
-		t.Fatal(err)
-	}
-	admin, err := clickhouse.Open(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = admin.Close() }()
-	name := fmt.Sprintf("test%d", databases.Add(1))
-	if err := admin.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
-	dsn := strings.TrimSuffix(server.DSN(), "default") + name
-	store, err := warehouse.Open(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	if err := store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return store, dsn
+	site := brokertest.New(t)
+	site.Config.NoSyncAlways = true
+	return site.StartBare().Publisher(site.OperatorURL())
 }
 
 func (b *bench) config() ingest.Config {
@@ -244,20 +185,10 @@ func (b *bench) publishReports(t testing.TB, rng *rand.Rand, n int) []telemetry.
 	return reports
 }
 
-func eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(40 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if condition() {
-			return
-		}
-	}
-	t.Fatalf("still not so after 40 s: %s", what)
-}
-
 // drained waits until the stream is empty: each message has been acknowledged or refused.
 func (b *bench) drained(t testing.TB) {
 	t.Helper()
-	eventually(t, "the stream is empty", func() bool {
+	await.Eventually(t, "the stream is empty", func() bool {
 		info, err := b.stream.Info(t.Context())
 		return err == nil && info.State.Msgs == 0
 	})

@@ -1,83 +1,29 @@
 package transparency_test
 
 import (
-	"context"
 	"encoding/binary"
-	"fmt"
 	"os"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
-	"github.com/attune-calls/attune/telemetry/broker"
+	"github.com/attune-calls/attune/telemetry/broker/brokertest"
 	"github.com/attune-calls/attune/telemetry/transparency"
 	"github.com/attune-calls/attune/telemetry/warehouse"
+	"github.com/attune-calls/attune/telemetry/warehouse/warehousetest"
 )
 
-// sharedDSN is the address of the one server; each test has a database of its own in it.
-var sharedDSN string
-
-func TestMain(m *testing.M) { os.Exit(runWithServer(m)) }
-
-func runWithServer(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "transparency")
-	if err != nil {
-		panic(err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	server, err := warehouse.StartManaged(context.Background(), warehouse.ManagedConfig{Dir: dir})
-	if err != nil {
-		panic(err)
-	}
-	defer func() { _ = server.Close() }()
-	sharedDSN = server.DSN()
-	return m.Run()
-}
-
-var databases atomic.Int64
-
-func rawConn(t testing.TB, dsn string) driver.Conn {
-	t.Helper()
-	options, err := clickhouse.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := clickhouse.Open(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
-}
+func TestMain(m *testing.M) { os.Exit(warehousetest.Run(m)) }
 
 // newWarehouse has empty tables.
 func newWarehouse(t testing.TB) (*warehouse.Warehouse, driver.Conn) {
 	t.Helper()
-	name := fmt.Sprintf("test%d", databases.Add(1))
-	server := rawConn(t, sharedDSN)
-	execute(t, server, "CREATE DATABASE "+name)
-	t.Cleanup(func() {
-		if err := server.Exec(context.Background(), "DROP DATABASE "+name); err != nil {
-			t.Error(err)
-		}
-	})
-	dsn := strings.TrimSuffix(sharedDSN, "default") + name
-	w, err := warehouse.Open(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.Close() })
-	if err := w.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return w, rawConn(t, dsn)
+	w, dsn := warehousetest.Migrated(t)
+	return w, warehousetest.Raw(t, dsn)
 }
 
 func execute(t testing.TB, conn driver.Conn, statement string) {
@@ -157,23 +103,8 @@ func refuse(t testing.TB, w *warehouse.Warehouse) {
 // newStreams is a message server with the stream of reports, in which one waits, and a stream of somebody else.
 func newStreams(t testing.TB) jetstream.JetStream {
 	t.Helper()
-	s, err := broker.Start(broker.Config{Dir: t.TempDir(), DontListen: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	conn, err := broker.ConnectWithin(t.Context(), 10*time.Second, s.ClientURL(), "attune-test", nil, s.InProcess())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(conn.Close)
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := broker.EnsureStream(t.Context(), js); err != nil {
-		t.Fatal(err)
-	}
+	site := brokertest.New(t).Start()
+	js := site.Publisher(site.OperatorURL())
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"other"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,68 +1,23 @@
 package warehouse_test
 
 import (
-	"context"
-	"fmt"
 	"math/rand/v2"
-	"strings"
-	"sync/atomic"
 	"testing"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/response"
 	"github.com/attune-calls/attune/telemetry/warehouse"
+	"github.com/attune-calls/attune/telemetry/warehouse/warehousetest"
 )
 
-var databases atomic.Int64
-
-// raw is a plain connection, to look at the tables without the package under test.
-func raw(t testing.TB, dsn string) driver.Conn {
-	t.Helper()
-	options, err := clickhouse.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := clickhouse.Open(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
-}
-
-// newDatabase makes an empty database on the shared server and returns its address.
-func newDatabase(t testing.TB) string {
-	t.Helper()
-	name := fmt.Sprintf("test%d", databases.Add(1))
-	conn := raw(t, sharedDSN)
-	if err := conn.Exec(t.Context(), "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := conn.Exec(context.Background(), "DROP DATABASE "+name); err != nil {
-			t.Error(err)
-		}
-	})
-	return strings.TrimSuffix(sharedDSN, "default") + name
-}
-
-// migrated is a warehouse with empty tables.
+// migrated is a warehouse with empty tables, and a plain connection to look at them.
 func migrated(t testing.TB) (*warehouse.Warehouse, driver.Conn) {
 	t.Helper()
-	dsn := newDatabase(t)
-	w, err := warehouse.Open(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = w.Close() })
-	if err := w.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return w, raw(t, dsn)
+	w, dsn := warehousetest.Migrated(t)
+	return w, warehousetest.Raw(t, dsn)
 }
 
 func insert(t testing.TB, w *warehouse.Warehouse, reports ...telemetry.Report) {

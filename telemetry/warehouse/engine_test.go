@@ -13,12 +13,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/attune-calls/attune/telemetry/warehouse"
+	"github.com/attune-calls/attune/telemetry/warehouse/warehousetest"
 )
 
 // engineVersion is what the tests run on besides the server: a current ClickHouse, as a library inside a small program.
@@ -153,9 +155,11 @@ type database struct {
 // onServer is a database on the shared server.
 func onServer(t testing.TB) database {
 	t.Helper()
-	dsn := newDatabase(t)
-	return database{func() *warehouse.Warehouse { return open(t, dsn) }, raw(t, dsn)}
+	dsn := warehousetest.Database(t)
+	return database{func() *warehouse.Warehouse { return open(t, dsn) }, warehousetest.Raw(t, dsn)}
 }
+
+var databases atomic.Int64 // of the engine
 
 // onEngine is a database of the current engine.
 func onEngine(t testing.TB) database {

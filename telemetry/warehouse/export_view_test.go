@@ -19,6 +19,7 @@ import (
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/warehouse"
+	"github.com/attune-calls/attune/telemetry/warehouse/warehousetest"
 )
 
 // stored is a warehouse with something in every view.
@@ -225,7 +226,7 @@ func TestExportErrors(t *testing.T) {
 			t.Errorf("%s: %v, want %q", tc.name, err, tc.want)
 		}
 	}
-	empty := open(t, newDatabase(t))
+	empty := open(t, warehousetest.Database(t))
 	if _, err := empty.Export(t.Context(), warehouse.Export{View: "segments", Format: warehouse.FormatCSV}, io.Discard); err == nil || !strings.Contains(err.Error(), "they make the tables") {
 		t.Errorf("without tables: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/attune-calls/attune/telemetry"
+	"github.com/attune-calls/attune/telemetry/internal/await"
 	"github.com/attune-calls/attune/telemetry/warehouse"
 )
 
@@ -85,7 +86,7 @@ func TestTTL(t *testing.T) {
 	}
 	insert(t, w, reports...)
 	execute(t, d.conn, "OPTIMIZE TABLE calls FINAL")
-	eventually(t, "what is past its time is gone", func() bool {
+	await.Eventually(t, "what is past its time is gone", func() bool {
 		days := storedDays(t, d.conn, "calls")
 		for i := range reports {
 			start := now.Add(-time.Duration(i) * day).UTC().Truncate(day)

@@ -17,36 +17,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/attune-calls/attune/telemetry/internal/await"
 	"github.com/attune-calls/attune/telemetry/warehouse"
+	"github.com/attune-calls/attune/telemetry/warehouse/warehousetest"
 )
 
 // parentEnv makes the test binary act as a parent that starts a server in the named directory and waits to be killed.
 const parentEnv = "ATTUNE_TEST_MANAGED_PARENT"
 
-// sharedDSN is the address of the one server most tests share; each test has a database of its own in it.
-var sharedDSN string
-
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(parentEnv); dir != "" {
 		os.Exit(actAsParent(dir))
 	}
-	os.Exit(runWithServer(m))
-}
-
-func runWithServer(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "warehouse")
-	if err != nil {
-		panic(err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	server, err := warehouse.StartManaged(context.Background(), warehouse.ManagedConfig{Dir: dir})
-	if err != nil {
-		panic(err)
-	}
-	defer func() { _ = server.Close() }()
-	sharedDSN = server.DSN()
-	defer closeEngine()
-	return m.Run()
+	status := warehousetest.Run(m)
+	closeEngine()
+	os.Exit(status)
 }
 
 func actAsParent(dir string) int {
@@ -98,16 +83,6 @@ func credentials(t *testing.T, dsn string) (user, password, host string) {
 func alive(pid int) bool {
 	line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
 	return err == nil && len(line) > 0
-}
-
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if condition() {
-			return
-		}
-	}
-	t.Fatalf("still not so after 30 s: %s", what)
 }
 
 // The directory's name has what XML and shells care about.
@@ -197,7 +172,7 @@ func TestManagedDiesWithParent(t *testing.T) {
 	if err := parent.Process.Kill(); err != nil { // SIGKILL: the parent can clean up nothing
 		t.Fatal(err)
 	}
-	eventually(t, "the child of a killed parent is gone", func() bool { return !alive(pid) })
+	await.Eventually(t, "the child of a killed parent is gone", func() bool { return !alive(pid) })
 	_ = parent.Wait() // its lock goes when the last of its threads has ended
 	startManaged(t, dir)
 }
@@ -230,7 +205,7 @@ func TestManagedKillsStale(t *testing.T) {
 	}
 
 	stale := run(binary, "--config-file="+filepath.Join(dir, "config.xml"))
-	eventually(t, "the stale server holds its data", func() bool {
+	await.Eventually(t, "the stale server holds its data", func() bool {
 		status, err := os.ReadFile(filepath.Join(dir, "data", "status"))
 		return err == nil && strings.Contains(string(status), strconv.Itoa(stale.Process.Pid))
 	})
@@ -256,7 +231,7 @@ func TestManagedRestartsADeadServer(t *testing.T) {
 	if err := syscall.Kill(server.PID(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the restarted server answers on the same address", func() bool {
+	await.Eventually(t, "the restarted server answers on the same address", func() bool {
 		return server.Restarts() == 1 && w.Ping(t.Context()) == nil
 	})
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/warehouse"
+	"github.com/attune-calls/attune/telemetry/warehouse/warehousetest"
 )
 
 // The days on which something of a table is stored.
@@ -118,7 +119,7 @@ func testDropExpired(t *testing.T, empty func(testing.TB) database) {
 
 func TestDropExpiredWithoutTables(t *testing.T) {
 	t.Parallel()
-	w := open(t, newDatabase(t))
+	w := open(t, warehousetest.Database(t))
 	if d, err := w.DropExpired(t.Context(), time.Now(), 30*24*time.Hour); err != nil || d != (warehouse.Dropped{}) {
 		t.Errorf("%+v, %v", d, err)
 	}

@@ -19,7 +19,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/attune-calls/attune/telemetry/internal/await"
 	"github.com/attune-calls/attune/telemetry/warehouse"
+	"github.com/attune-calls/attune/telemetry/warehouse/warehousetest"
 )
 
 var update = flag.Bool("update", false, "write the schema files in testdata")
@@ -48,7 +50,7 @@ func TestSchemaIsFrozen(t *testing.T) {
 
 func TestMigrateTwiceAndTogether(t *testing.T) {
 	t.Parallel()
-	dsn := newDatabase(t)
+	dsn := warehousetest.Database(t)
 	w := open(t, dsn)
 	if version, err := w.SchemaVersion(t.Context()); err != nil || version != 0 {
 		t.Fatalf("an empty database has schema version %d, %v", version, err)
@@ -87,7 +89,7 @@ func TestMigrateRefusesANewerSchema(t *testing.T) {
 
 func TestInsertWithoutTables(t *testing.T) {
 	t.Parallel()
-	w := open(t, newDatabase(t))
+	w := open(t, warehousetest.Database(t))
 	err := w.Insert(t.Context(), randomReports(rand.New(rand.NewPCG(19, 20)), 1, 1))
 	if err == nil || !strings.Contains(err.Error(), "they make the tables") {
 		t.Errorf("got %v", err)
@@ -114,7 +116,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 	nobody := closed.Addr().String()
 	_ = closed.Close()
-	_, password, host := credentials(t, sharedDSN)
+	_, password, host := credentials(t, warehousetest.Server().DSN())
 	for _, tc := range []struct {
 		name, dsn string
 		want      []string
@@ -151,7 +153,7 @@ func TestOpenErrors(t *testing.T) {
 func TestOpenWhenReady(t *testing.T) {
 	t.Parallel()
 	// A port that starts to listen late, and then leads to the server.
-	_, password, host := credentials(t, sharedDSN)
+	_, password, host := credentials(t, warehousetest.Server().DSN())
 	reserved, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +176,7 @@ func TestOpenWhenReady(t *testing.T) {
 		}
 		opened <- err
 	}()
-	eventually(t, "two tries have failed", func() bool { return told.Load() >= 2 })
+	await.Eventually(t, "two tries have failed", func() bool { return told.Load() >= 2 })
 	forward(t, address, host)
 	if err := <-opened; err != nil {
 		t.Error(err)

@@ -12,12 +12,13 @@ import (
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/warehouse"
+	"github.com/attune-calls/attune/telemetry/warehouse/warehousetest"
 )
 
 // migratedFor is migrated, with views that show groups of minCell reports.
 func migratedFor(t testing.TB, minCell int) (*warehouse.Warehouse, driver.Conn) {
 	t.Helper()
-	dsn := newDatabase(t)
+	dsn := warehousetest.Database(t)
 	w, err := warehouse.Open(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +27,7 @@ func migratedFor(t testing.TB, minCell int) (*warehouse.Warehouse, driver.Conn) 
 	if err := w.MigrateWith(t.Context(), warehouse.Settings{MinCell: minCell}); err != nil {
 		t.Fatal(err)
 	}
-	return w, raw(t, dsn)
+	return w, warehousetest.Raw(t, dsn)
 }
 
 // list reads a column.
