@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -64,27 +65,13 @@ const (
 )
 
 func (c *ReporterConfig) setDefaults() {
-	if c.Subject == "" {
-		c.Subject = Subject
-	}
-	if c.SpoolLimit == 0 {
-		c.SpoolLimit = defaultSpoolLimit
-	}
-	if c.Queue == 0 {
-		c.Queue = defaultQueue
-	}
-	if c.Window == 0 {
-		c.Window = MaxWindow
-	}
-	if c.AckTimeout == 0 {
-		c.AckTimeout = defaultAckTimeout
-	}
-	if c.RetryMin == 0 {
-		c.RetryMin = 250 * time.Millisecond
-	}
-	if c.RetryMax == 0 {
-		c.RetryMax = max(15*time.Second, c.RetryMin)
-	}
+	c.Subject = cmp.Or(c.Subject, Subject)
+	c.SpoolLimit = cmp.Or(c.SpoolLimit, defaultSpoolLimit)
+	c.Queue = cmp.Or(c.Queue, defaultQueue)
+	c.Window = cmp.Or(c.Window, MaxWindow)
+	c.AckTimeout = cmp.Or(c.AckTimeout, defaultAckTimeout)
+	c.RetryMin = cmp.Or(c.RetryMin, 250*time.Millisecond)
+	c.RetryMax = cmp.Or(c.RetryMax, max(15*time.Second, c.RetryMin))
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -76,27 +77,20 @@ func (c *Config) setDefaults() {
 	if c.Back == nil {
 		c.Back = c.Front
 	}
-	setDefault(&c.Subject, telemetry.EdgeSubject)
-	setDefault(&c.Queue, defaultQueue)
+	c.Subject = cmp.Or(c.Subject, telemetry.EdgeSubject)
+	c.Queue = cmp.Or(c.Queue, defaultQueue)
 	if len(c.ReplyPrefixes) == 0 {
 		c.ReplyPrefixes = []string{nats.InboxPrefix, accountReplyPrefix}
 	}
-	setDefault(&c.MaxReports, defaultMaxReports)
-	setDefault(&c.MaxWait, defaultMaxWait)
-	setDefault(&c.Window, defaultWindow)
-	setDefault(&c.MaxPending, defaultMaxPending)
-	setDefault(&c.AckTimeout, defaultAckTimeout)
-	setDefault(&c.Remember, defaultRemember)
-	setDefault(&c.StopWait, defaultStopWait)
+	c.MaxReports = cmp.Or(c.MaxReports, defaultMaxReports)
+	c.MaxWait = cmp.Or(c.MaxWait, defaultMaxWait)
+	c.Window = cmp.Or(c.Window, defaultWindow)
+	c.MaxPending = cmp.Or(c.MaxPending, defaultMaxPending)
+	c.AckTimeout = cmp.Or(c.AckTimeout, defaultAckTimeout)
+	c.Remember = cmp.Or(c.Remember, defaultRemember)
+	c.StopWait = cmp.Or(c.StopWait, defaultStopWait)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
-	}
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
 	}
 }
 

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,28 +63,21 @@ const (
 )
 
 func (c *Config) setDefaults() {
-	setDefault(&c.Durable, defaultDurable)
-	setDefault(&c.Workers, defaultWorkers)
-	setDefault(&c.Batch, defaultBatch)
-	setDefault(&c.MaxWait, defaultMaxWait)
-	setDefault(&c.AckWait, defaultAckWait)
-	setDefault(&c.NewerWait, defaultNewerWait)
-	setDefault(&c.StopWait, defaultStopWait)
-	setDefault(&c.MinCell, defaultMinCell)
-	setDefault(&c.Retention, defaultRetention)
+	c.Durable = cmp.Or(c.Durable, defaultDurable)
+	c.Workers = cmp.Or(c.Workers, defaultWorkers)
+	c.Batch = cmp.Or(c.Batch, defaultBatch)
+	c.MaxWait = cmp.Or(c.MaxWait, defaultMaxWait)
+	c.AckWait = cmp.Or(c.AckWait, defaultAckWait)
+	c.NewerWait = cmp.Or(c.NewerWait, defaultNewerWait)
+	c.StopWait = cmp.Or(c.StopWait, defaultStopWait)
+	c.MinCell = cmp.Or(c.MinCell, defaultMinCell)
+	c.Retention = cmp.Or(c.Retention, defaultRetention)
 	c.MaxWait = min(c.MaxWait, c.AckWait/4)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
-	}
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
 	}
 }
 
