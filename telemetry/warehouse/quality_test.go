@@ -245,6 +245,10 @@ func TestCounts(t *testing.T) {
 	want := warehouse.Counts{
 		Rows: got.Rows, Reports: 10, Duplicates: got.Rows - 10, Segments: 30, OldestHour: baseHour - 100, NewestHour: baseHour + 100,
 		Rejected: map[telemetry.RejectReason]uint64{telemetry.RejectMalformed: 2, telemetry.RejectOutcome: 1},
+		Origins:  map[telemetry.Origin]uint64{},
+	}
+	for i := range reports {
+		want.Origins[reports[i].Origin]++
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

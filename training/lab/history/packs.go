@@ -15,31 +15,51 @@ const PackReports = 100
 
 // Packer puts reports into packs, the messages an edge publishes.
 type Packer struct {
-	Put  func(pack []byte) error // takes each full pack; it may keep the bytes
-	pack []byte
-	n    int
+	Put func(pack []byte) error // takes each full pack; it may keep the bytes
+	pack
 }
 
 // Add adds a report.
 func (p *Packer) Add(report []byte) error {
-	if p.n == PackReports || p.n > 0 && len(p.pack)+telemetry.PackedSize(len(report)) > telemetry.MaxPackSize {
+	if !p.fits(report) {
 		if err := p.Flush(); err != nil {
 			return err
 		}
 	}
-	p.pack = telemetry.AppendToPack(p.pack, report)
-	p.n++
+	p.add(report)
 	return nil
 }
 
 // Flush ends the pack that is not full yet.
 func (p *Packer) Flush() error {
-	if p.n == 0 {
+	if p.reports == 0 {
 		return nil
 	}
-	pack := p.pack
-	p.pack, p.n = nil, 0
-	return p.Put(pack)
+	data, _ := p.take()
+	return p.Put(data)
+}
+
+// pack is one that is being filled.
+type pack struct {
+	data    []byte
+	reports int
+}
+
+// fits reports whether there is room for another report. A first one always fits.
+func (p *pack) fits(report []byte) bool {
+	return p.reports == 0 || p.reports < PackReports && len(p.data)+telemetry.PackedSize(len(report)) <= telemetry.MaxPackSize
+}
+
+func (p *pack) add(report []byte) {
+	p.data = telemetry.AppendToPack(p.data, report)
+	p.reports++
+}
+
+// take gives what is packed away, and begins anew.
+func (p *pack) take() (data []byte, reports int) {
+	data, reports = p.data, p.reports
+	*p = pack{}
+	return data, reports
 }
 
 // fileMagic begins a file of packs. The version is its last byte: 1 = packs, each after its length as a varint

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/attune-calls/attune/cmd/attune/internal/loop"
@@ -184,13 +181,11 @@ func readPacks(path string, take func(id telemetry.ReportID, report []byte) erro
 
 // sink is where reports go: a file or a stream.
 type sink struct {
-	packer  history.Packer
-	file    *history.FileWriter
-	stream  jetstream.JetStream
-	single  bool
-	pending []jetstream.PubAckFuture
-	commit  func() error // of a complete file
-	close   func() error
+	packer history.Packer // into a file
+	file   *history.FileWriter
+	sender *history.Sender // nil for a file
+	commit func() error    // of a complete file
+	close  func() error
 }
 
 func (s *settings) openSink(ctx context.Context, o *runOptions) (*sink, error) {
@@ -201,15 +196,11 @@ func (s *settings) openSink(ctx context.Context, o *runOptions) (*sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &sink{single: !o.packed, close: backends.Close}
-	if k.stream, err = telemetry.NewPublisher(backends.JetStream.Conn()); err != nil {
+	stream, err := telemetry.NewPublisher(backends.JetStream.Conn())
+	if err != nil {
 		return nil, errors.Join(err, backends.Close())
 	}
-	k.packer.Put = func(pack []byte) error {
-		sum := sha256.Sum256(pack)
-		return k.publish(ctx, telemetry.PackSubject, hex.EncodeToString(sum[:16]), pack)
-	}
-	return k, nil
+	return &sink{sender: &history.Sender{Stream: stream, Single: !o.packed}, close: backends.Close}, nil
 }
 
 // fileSink writes a file that is complete under its name, or not there.
@@ -231,44 +222,19 @@ func fileSink(path string) (*sink, error) {
 }
 
 func (k *sink) report(ctx context.Context, id telemetry.ReportID, report []byte) error {
-	if k.single {
-		return k.publish(ctx, telemetry.Subject, telemetry.MessageID(id), report)
+	if k.sender != nil {
+		return k.sender.Send(ctx, id, report)
 	}
 	return k.packer.Add(report)
 }
 
-func (k *sink) publish(ctx context.Context, subject, id string, data []byte) error {
-	ack, err := k.stream.PublishAsync(subject, data, jetstream.WithMsgID(id))
-	if err != nil {
-		return fmt.Errorf("send reports: %w", err)
-	}
-	k.pending = append(k.pending, ack)
-	return k.await(ctx, telemetry.MaxWindow)
-}
-
-// await waits until no more than so many messages are without an acknowledgement.
-func (k *sink) await(ctx context.Context, most int) error {
-	for len(k.pending) > most {
-		select {
-		case <-k.pending[0].Ok():
-		case err := <-k.pending[0].Err():
-			return fmt.Errorf("the stream did not take a message: %w", err)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		k.pending = k.pending[1:]
-	}
-	return nil
-}
-
-// settle ends the last pack, and waits for all acknowledgements or commits the file.
+// settle waits for all acknowledgements, or ends the last pack and commits the file.
 func (k *sink) settle(ctx context.Context) error {
-	err := k.packer.Flush()
-	if err == nil {
-		err = k.await(ctx, 0)
+	if k.sender != nil {
+		return k.sender.Flush(ctx)
 	}
-	if err == nil && k.commit != nil {
-		err = k.commit()
+	if err := k.packer.Flush(); err != nil {
+		return err
 	}
-	return err
+	return k.commit()
 }
