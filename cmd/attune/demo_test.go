@@ -17,18 +17,18 @@ import (
 func TestDemoInSmall(t *testing.T) {
 	out := t.TempDir()
 	command := exec.Command("attune", "demo", "--out", out, "--networks", "ethernet,4g-udp-throttled",
-		"--learning-calls", "12", "--calls", "6", "--duration", "12s", "--parallel", "8")
+		"--simulated", "300", "--calls", "6", "--duration", "12s", "--parallel", "8")
 	var stdout, stderr strings.Builder
 	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Run(); err != nil {
 		t.Fatalf("attune demo: %v\n%s", err, stderr.String())
 	}
-	for _, said := range []string{"policy 1 signed", "policy 2 signed", "gate:", "reports:"} {
+	for _, said := range []string{"policy 1 signed", "300 simulated calls", "gate:", "forecast:", "policy 2 signed", "real calls", "reports:"} {
 		if !strings.Contains(stderr.String(), said) {
 			t.Errorf("the progress lacks %q:\n%s", said, stderr.String())
 		}
 	}
-	for _, row := range []string{"ethernet", "4g-udp-throttled", "all", "gain"} {
+	for _, row := range []string{"ethernet", "4g-udp-throttled", "all", "gain", "forecast", "300 simulated calls (600 reports)", "12 real calls"} {
 		if !strings.Contains(stdout.String(), row) {
 			t.Errorf("the table lacks %q:\n%s", row, stdout.String())
 		}
@@ -38,8 +38,14 @@ func TestDemoInSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	var summary struct {
-		Reports  struct{ Sent, Acknowledged, Stored, Rejected, Duplicates, Segments uint64 }
-		Calls    struct{ Learning, Changeover, Experiment int }
+		Reports struct {
+			accounted
+			Duplicates, Segments uint64
+			Simulated, Real      accounted
+		}
+		History  struct{ Calls, Segments, Explored int }
+		Calls    struct{ Changeover, Experiment int }
+		Forecast struct{ Calls int }
 		Policy   struct{ Legs, Applied int } `json:"policyChange"`
 		Verdict  string
 		Training struct {
@@ -50,13 +56,26 @@ func TestDemoInSmall(t *testing.T) {
 	if err := json.Unmarshal(text, &summary); err != nil {
 		t.Fatal(err)
 	}
-	calls := summary.Calls.Learning + summary.Calls.Changeover + summary.Calls.Experiment
-	if calls != 2*12+2+2*6 {
-		t.Errorf("%d calls, want 38", calls)
+	calls := summary.Calls.Changeover + summary.Calls.Experiment
+	if calls != 2+2*6 || summary.History.Calls != 300 || summary.Forecast.Calls == 0 {
+		t.Errorf("%d real calls, want 14; %d simulated, want 300; %d in the forecast", calls, summary.History.Calls, summary.Forecast.Calls)
+	}
+	if h := summary.History; h.Explored == 0 || h.Explored >= h.Segments {
+		t.Errorf("%d of %d simulated segments explored", h.Explored, h.Segments)
 	}
 	r := summary.Reports
-	if r.Sent != uint64(2*calls) || r.Acknowledged != r.Sent || r.Stored+r.Rejected != r.Acknowledged || r.Duplicates != 0 {
-		t.Errorf("reports of %d calls: %+v", calls, r)
+	for _, want := range []struct {
+		what  string
+		got   accounted
+		calls int
+	}{{"simulated", r.Simulated, 300}, {"real", r.Real, calls}, {"all", r.accounted, 300 + calls}} {
+		d := want.got
+		if d.Sent != uint64(2*want.calls) || d.Acknowledged != d.Sent || d.Stored+d.Rejected != d.Acknowledged || d.Stored == 0 {
+			t.Errorf("%s: reports of %d calls: %+v", want.what, want.calls, d)
+		}
+	}
+	if r.Duplicates != 0 {
+		t.Errorf("%d reports are counted twice", r.Duplicates)
 	}
 	if summary.Policy.Legs == 0 || summary.Policy.Applied != summary.Policy.Legs {
 		t.Errorf("%d of %d running legs took up the new policy", summary.Policy.Applied, summary.Policy.Legs)
@@ -79,39 +98,47 @@ func TestDemoInSmall(t *testing.T) {
 	}
 }
 
-// Ctrl-C in the middle of the calls hangs up, stops the servers and leaves nothing running.
+// accounted is how far reports got.
+type accounted struct{ Sent, Acknowledged, Stored, Rejected uint64 }
+
+// Ctrl-C in the middle of simulated or real calls ends them, stops the servers and leaves nothing running.
 func TestDemoInterrupted(t *testing.T) {
-	out := t.TempDir()
-	command := exec.Command("attune", "demo", "--out", out, "--networks", "ethernet", "--parallel", "4")
-	stderr, err := command.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = command.Process.Kill() })
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() && !strings.Contains(lines.Text(), "learning:") {
-	}
-	time.Sleep(3 * time.Second)
-	if len(clickhouses(t, out)) == 0 {
-		t.Fatal("no ClickHouse of this demo is running: the test would see nothing")
-	}
-	if err := command.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
-	said := ""
-	for lines.Scan() {
-		said = lines.Text()
-	}
-	if err := command.Wait(); command.ProcessState.ExitCode() != 1 {
-		t.Errorf("exit: %v, want status 1", err)
-	}
-	if !strings.Contains(said, "interrupted") {
-		t.Errorf("the last word is %q, want it to say that the demo was interrupted", said)
-	}
-	if left := clickhouses(t, out); len(left) != 0 {
-		t.Errorf("ClickHouse processes %v are left", left)
+	for _, test := range []struct{ act, simulated string }{{"history:", "200000"}, {"experiment:", "300"}} {
+		t.Run(test.act, func(t *testing.T) {
+			out := t.TempDir()
+			command := exec.Command("attune", "demo", "--out", out, "--networks", "ethernet", "--parallel", "4",
+				"--simulated", test.simulated, "--duration", "10s")
+			stderr, err := command.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := command.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = command.Process.Kill() })
+			lines := bufio.NewScanner(stderr)
+			for lines.Scan() && !strings.Contains(lines.Text(), test.act) {
+			}
+			time.Sleep(3 * time.Second)
+			if len(clickhouses(t, out)) == 0 {
+				t.Fatal("no ClickHouse of this demo is running: the test would see nothing")
+			}
+			if err := command.Process.Signal(syscall.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+			said := ""
+			for lines.Scan() {
+				said = lines.Text()
+			}
+			if err := command.Wait(); command.ProcessState.ExitCode() != 1 {
+				t.Errorf("exit: %v, want status 1", err)
+			}
+			if !strings.Contains(said, "interrupted") {
+				t.Errorf("the last word is %q, want it to say that the demo was interrupted", said)
+			}
+			if left := clickhouses(t, out); len(left) != 0 {
+				t.Errorf("ClickHouse processes %v are left", left)
+			}
+		})
 	}
 }

@@ -16,10 +16,11 @@ func newDemo(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "demo",
 		GroupID: groupEveryone,
-		Short:   "Run the whole loop with real calls on this machine, in about five minutes",
-		Long: "Starts NATS and ClickHouse, makes real calls over shaped virtual networks under a first policy, trains on what\n" +
-			"their reports say, rolls the learned policy out as an A/B test of a second round of calls, and prints what was\n" +
-			"measured: one block for each kind of network, and the verdict.",
+		Short:   "Run the whole loop on this machine, simulated calls to learn from and real ones to judge by, in about five minutes",
+		Long: "Starts NATS and ClickHouse. A first policy explores in simulated calls over shaped networks, whose reports go through\n" +
+			"NATS and ingest as those of clients do; training learns from them; the learned policy meets the first one in an A/B test\n" +
+			"of real calls (pion, libopus) over the same kinds of network. Prints what was measured, one block for each network, with\n" +
+			"what simulation had forecast, and the verdict.",
 		Example: "  attune demo\n  attune demo --networks 2g,4g-udp-throttled --wav speech.wav\n  attune demo --trace drive.json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Progress, o.Terminal, o.Log = s.err, terminal(s.err), s.log
@@ -35,14 +36,14 @@ func newDemo(s *settings) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&o.Out, "out", filepath.Join("out", "demo"), "directory for the summary, the page and the servers' files")
-	flags.StringSliceVar(&o.Networks, "networks", demo.Networks, "networks to call over: built-in names, or profile files")
+	flags.StringSliceVar(&o.Networks, "networks", demo.Networks, "networks to call over, simulated and real: built-in names, or profile files")
 	flags.StringVar(&o.Trace, "trace", "", "recorded capacity to call over as well: Mahimahi, JSON steps, or \"seconds Mbps\" lines")
 	flags.StringVar(&o.WAV, "wav", "", "WAV file to talk with (default: recorded prompts of Debian's alsa-utils, or espeak-ng)")
-	flags.IntVar(&o.Learning, "learning-calls", 48, "calls on each network to learn from")
-	flags.IntVar(&o.Calls, "calls", 24, "calls on each network in the A/B round, both arms together")
-	flags.DurationVar(&o.Duration, "duration", 20*time.Second, "of each call")
-	flags.IntVar(&o.Parallel, "parallel", 24*runtime.NumCPU(), "calls at once")
-	flags.Float64Var(&o.Explore, "explore", 0.6, "share of decisions that explore while learning")
+	flags.IntVar(&o.Simulated, "simulated", 30_000, "simulated calls to learn from, on all networks together")
+	flags.IntVar(&o.Calls, "calls", 40, "real calls on each network in the A/B round, both arms together")
+	flags.DurationVar(&o.Duration, "duration", 20*time.Second, "of each call, simulated or real")
+	flags.IntVar(&o.Parallel, "parallel", 24*runtime.NumCPU(), "real calls at once")
+	flags.Float64Var(&o.Explore, "explore", 0.6, "share of decisions that explore in the simulated calls")
 	flags.Uint64Var(&o.Seed, "seed", 1, "of networks, exploration and training")
 	return cmd
 }

@@ -101,9 +101,9 @@ func bounded(e evaluate.Estimate, low, high float64) evaluate.Estimate {
 	return e
 }
 
-// compare puts two arms on one network side by side. The interval of the gain is Welch's, with the smaller number of
+// compareArms puts two arms on one network side by side. The interval of the gain is Welch's, with the smaller number of
 // calls less one as its degrees of freedom, which is on the safe side.
-func compare(network string, before, after []leg) NetworkResult {
+func compareArms(network string, before, after []leg) NetworkResult {
 	gain, stderr, degrees := difference(before, after)
 	radius := radius(stderr, degrees)
 	return NetworkResult{

@@ -1,5 +1,5 @@
-// Package demo is the main job: real calls over shaped networks, from a first policy through training to an A/B rollout
-// with a verdict, and a table, a summary and a page of what was measured.
+// Package demo is the main job: from a first policy that explores in simulated calls, through training on what they
+// report, to an A/B rollout in real calls with a verdict; and a table, a summary and a page of what was measured.
 package demo
 
 import (
@@ -17,22 +17,24 @@ import (
 	"github.com/attune-calls/attune/cmd/attune/internal/loop"
 	"github.com/attune-calls/attune/cmd/attune/internal/versions"
 	"github.com/attune-calls/attune/policy/delivery"
+	"github.com/attune-calls/attune/training/lab/history"
 	"github.com/attune-calls/attune/training/lab/network"
+	"github.com/attune-calls/attune/training/lab/sim"
 	"github.com/attune-calls/attune/training/lab/speech"
 )
 
 // Options of one demo. Out is required.
 type Options struct {
-	Out      string        // directory for summary.json, report.html and everything the servers keep
-	Networks []string      // names of profiles, or files; default Networks
-	Trace    string        // file with a capacity trace to add as a network of its own
-	WAV      string        // file to talk with; default the speech this machine has
-	Learning int           // calls on each network under the first policy; default 48
-	Calls    int           // calls on each network in the experiment, both arms together; default 24
-	Duration time.Duration // of a call; default 20 s
-	Parallel int           // calls at once; default 24 for each core
-	Explore  float64       // share of exploring decisions while learning; default 0.6
-	Seed     uint64        // default 1
+	Out       string        // directory for summary.json, report.html and everything the servers keep
+	Networks  []string      // names of profiles, or files; default Networks
+	Trace     string        // file with a capacity trace to add as a network of its own
+	WAV       string        // file to talk with; default the speech this machine has
+	Simulated int           // simulated calls, on all networks together, that the learner learns from
+	Calls     int           // real calls on each network in the experiment, both arms together
+	Duration  time.Duration // of a call, simulated or real
+	Parallel  int           // real calls at once
+	Explore   float64       // share of exploring decisions in the simulated calls
+	Seed      uint64        // default 1
 
 	Terminal bool // whether Progress can be rewritten in place
 	Progress io.Writer
@@ -50,9 +52,9 @@ func (o *Options) Validate() error {
 			faults = append(faults, fmt.Errorf("--%s: %v, want %s", flag, value, want))
 		}
 	}
-	check(o.Learning >= 4 && o.Learning <= 1000, "learning-calls", o.Learning, "4..1000")
+	check(o.Simulated >= 100 && o.Simulated <= 200_000, "simulated", o.Simulated, "100..200000 calls")
 	check(o.Calls >= 2 && o.Calls <= 1000, "calls", o.Calls, "2..1000")
-	check(o.Duration >= 10*time.Second && o.Duration <= 10*time.Minute, "duration", o.Duration, "10s..10m")
+	check(o.Duration >= 10*time.Second && o.Duration <= history.MaxDuration, "duration", o.Duration, "10s.."+history.MaxDuration.String())
 	check(o.Parallel >= 1 && o.Parallel <= 1000, "parallel", o.Parallel, "1..1000")
 	check(o.Explore > 0 && o.Explore <= 1, "explore", o.Explore, "above 0 and at most 1: nothing is learned from one setting")
 	check(len(o.Networks) > 0, "networks", o.Networks, "at least one")
@@ -61,16 +63,18 @@ func (o *Options) Validate() error {
 
 // run is the state of one demo.
 type run struct {
-	options  Options
-	progress *progress
-	config   config.Config
-	profiles []*network.Profile
-	speech   speech.Speech
-	backends *loop.Backends
-	releases *loop.Releases
-	fleet    *fleet
-	trial    *loop.Experiment
-	summary  Summary
+	options   Options
+	progress  *progress
+	config    config.Config
+	profiles  []*network.Profile
+	speech    speech.Speech
+	backends  *loop.Backends
+	releases  *loop.Releases
+	fleet     *fleet
+	frames    *sim.Frames         // the speech, for simulated calls
+	forecasts map[string]Forecast // by network
+	trial     *loop.Experiment
+	summary   Summary
 
 	before, after map[string][]leg // legs of the experiment's arms, by network
 }
@@ -147,7 +151,9 @@ func (r *run) loadNetworks() error {
 		if err != nil {
 			return err
 		}
-		r.profiles = append(r.profiles, profile)
+		if err := r.addNetwork(profile); err != nil {
+			return fmt.Errorf("--networks: %w", err)
+		}
 	}
 	if r.options.Trace == "" {
 		return nil
@@ -156,8 +162,15 @@ func (r *run) loadNetworks() error {
 	if err != nil {
 		return err
 	}
+	if err := r.addNetwork(profile); err != nil {
+		return fmt.Errorf("--trace %s: %w", r.options.Trace, err)
+	}
+	return nil
+}
+
+func (r *run) addNetwork(profile *network.Profile) error {
 	if slices.ContainsFunc(r.profiles, func(p *network.Profile) bool { return p.Name == profile.Name }) {
-		return fmt.Errorf("--trace %s: there is a network of that name already", r.options.Trace)
+		return fmt.Errorf("there is a network %q already", profile.Name)
 	}
 	r.profiles = append(r.profiles, profile)
 	return nil

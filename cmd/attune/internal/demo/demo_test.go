@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/telemetry"
+	"github.com/attune-calls/attune/telemetry/warehouse"
 )
 
 func segment(action model.Action, mos, kbps float64, seconds uint8) model.Segment {
@@ -73,14 +75,14 @@ func TestCompareIsPairedByNetwork(t *testing.T) {
 	}
 	before := map[string][]leg{"a": arm(3), "b": arm(2)}
 	after := map[string][]leg{"a": arm(3.5), "b": arm(4)}
-	near(t, "gain on a", compare("a", before["a"], after["a"]).Gain.Value, 0.5, 0.05)
+	near(t, "gain on a", compareArms("a", before["a"], after["a"]).Gain.Value, 0.5, 0.05)
 	all := overall([]string{"a", "b"}, before, after)
 	near(t, "gain overall", all.Gain.Value, 1.25, 0.05)
 	if all.Gain.Low <= 0 || all.Gain.High >= 2.5 {
 		t.Errorf("interval %v..%v is not about the gain", all.Gain.Low, all.Gain.High)
 	}
 	// A network without calls in one arm says nothing, and breaks nothing.
-	none := compare("a", before["a"], nil)
+	none := compareArms("a", before["a"], nil)
 	if none.After.Legs != 0 || none.After.Setting != "none" {
 		t.Errorf("an empty arm: %+v", none.After)
 	}
@@ -90,8 +92,8 @@ func TestCompareIsPairedByNetwork(t *testing.T) {
 func TestOutputs(t *testing.T) {
 	s := Summary{
 		Networks: []NetworkResult{
-			compare("full", []leg{{call: 1, segments: []model.Segment{segment(model.DefaultAction(), 3, 40, 20)}}}, nil),
-			compare("silent", []leg{{call: 2}}, []leg{{call: 3, failed: true}}),
+			compareArms("full", []leg{{call: 1, segments: []model.Segment{segment(model.DefaultAction(), 3, 40, 20)}}}, nil),
+			compareArms("silent", []leg{{call: 2}}, []leg{{call: 3, failed: true}}),
 		},
 		Timeline: Timeline{Network: "full", Points: []Point{{Second: 0, Length: 4, MOS: 3, Kbps: 40}}, Change: 2},
 		Verdict:  "hold",
@@ -116,8 +118,8 @@ func TestOutputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(page), "<svg"); n != 4 {
-		t.Errorf("the page has %d plots, want 4", n)
+	if n := strings.Count(string(page), "<svg"); n != 5 {
+		t.Errorf("the page has %d plots, want 5", n)
 	}
 	var table strings.Builder
 	if err := s.writeTable(&table); err != nil {
@@ -131,17 +133,36 @@ func TestOutputs(t *testing.T) {
 }
 
 func TestReportsAddUp(t *testing.T) {
-	for _, test := range []struct {
-		r    Reports
-		want bool
+	clients := func(created, acknowledged uint64) telemetry.Counts {
+		return telemetry.Counts{Created: created, Acknowledged: acknowledged}
+	}
+	held := func(simulated, real, rejected, duplicates uint64) warehouse.Counts {
+		return warehouse.Counts{
+			Reports: simulated + real, Duplicates: duplicates,
+			Rejected: map[telemetry.RejectReason]uint64{telemetry.RejectMalformed: rejected},
+			Origins:  map[telemetry.Origin]uint64{telemetry.OriginSimulation: simulated, telemetry.OriginCall: real},
+		}
+	}
+	for name, test := range map[string]struct {
+		clients       telemetry.Counts
+		before, after warehouse.Counts
+		want          bool
 	}{
-		{Reports{Sent: 5, Acknowledged: 5, Stored: 4, Rejected: 1}, true},
-		{Reports{Sent: 6, Acknowledged: 5, Stored: 5}, false},
-		{Reports{Sent: 5, Acknowledged: 5, Stored: 4}, false},
-		{Reports{Sent: 5, Acknowledged: 5, Stored: 5, Duplicates: 1}, false},
+		"all stored":             {clients(5, 5), held(10, 0, 0, 0), held(10, 5, 0, 0), true},
+		"some rejected":          {clients(5, 5), held(9, 0, 1, 0), held(9, 4, 2, 0), true},
+		"one not acknowledged":   {clients(6, 5), held(10, 0, 0, 0), held(10, 5, 0, 0), false},
+		"one not stored":         {clients(5, 5), held(10, 0, 0, 0), held(10, 4, 0, 0), false},
+		"one stored twice":       {clients(5, 5), held(10, 0, 0, 0), held(10, 5, 0, 1), false},
+		"one for another's loss": {clients(5, 5), held(10, 0, 0, 0), held(9, 6, 0, 0), false},
 	} {
-		if got := test.r.Exact(); got != test.want {
-			t.Errorf("%+v: %v", test.r, got)
+		r := Reports{Simulated: Delivery{Sent: 10, Acknowledged: 10}}
+		r.update(clients(0, 0), test.before)
+		r.update(test.clients, test.after)
+		if got := r.Exact(); got != test.want {
+			t.Errorf("%s: %+v: %v", name, r, got)
+		}
+		if r.Sent != 10+test.clients.Created {
+			t.Errorf("%s: %d sent", name, r.Sent)
 		}
 	}
 }

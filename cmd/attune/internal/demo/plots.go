@@ -16,11 +16,14 @@ import (
 	"github.com/attune-calls/attune/training/evaluate"
 )
 
-// The colours of the two arms; told apart by people with any kind of colour vision (Okabe and Ito, 2008).
+// The colours of the two arms, and of what is simulated and real; told apart by people with any kind of colour vision
+// (Okabe and Ito, 2008).
 var (
-	colourBefore = color.NRGBA{R: 0xE6, G: 0x9F, B: 0x00, A: 0xFF}
-	colourAfter  = color.NRGBA{R: 0x00, G: 0x72, B: 0xB2, A: 0xFF}
-	colourMark   = color.NRGBA{R: 0x99, G: 0x99, B: 0x99, A: 0xFF}
+	colourBefore    = color.NRGBA{R: 0xE6, G: 0x9F, B: 0x00, A: 0xFF}
+	colourAfter     = color.NRGBA{R: 0x00, G: 0x72, B: 0xB2, A: 0xFF}
+	colourSimulated = color.NRGBA{R: 0xCC, G: 0x79, B: 0xA7, A: 0xFF}
+	colourReal      = color.NRGBA{R: 0x00, G: 0x9E, B: 0x73, A: 0xFF}
+	colourMark      = color.NRGBA{R: 0x99, G: 0x99, B: 0x99, A: 0xFF}
 )
 
 // qualityPlot shows the mean quality of both arms by network, with intervals.
@@ -46,37 +49,59 @@ func ratePlot(networks []NetworkResult) (template.HTML, error) {
 	return svg(p, 8*vg.Inch, 3.2*vg.Inch)
 }
 
+// truthPlot shows the gain by network as simulation had forecast it and as the real calls gave it.
+func truthPlot(networks []NetworkResult) (template.HTML, error) {
+	p := plot.New()
+	p.Y.Label.Text = "gain in MOS"
+	p.Y.Min, p.Y.Max = 0, 0 // the plotters widen it
+	err := intervals(p, networks, []series{
+		{"forecast (simulated)", colourSimulated, draw.RingGlyph{}, -0.12, func(n NetworkResult) evaluate.Estimate { return n.Forecast.Gain }},
+		{"measured (real)", colourReal, draw.CircleGlyph{}, 0.12, func(n NetworkResult) evaluate.Estimate { return n.Gain }},
+	})
+	if err != nil {
+		return "", err
+	}
+	return svg(p, 8*vg.Inch, 3.2*vg.Inch)
+}
+
+// pairs draws a quantity of both arms.
+func pairs(p *plot.Plot, networks []NetworkResult, of func(Arm) evaluate.Estimate) error {
+	return intervals(p, networks, []series{
+		{"before (old policy)", colourBefore, draw.CircleGlyph{}, -0.12, func(n NetworkResult) evaluate.Estimate { return of(n.Before) }},
+		{"after (learned policy)", colourAfter, draw.CircleGlyph{}, 0.12, func(n NetworkResult) evaluate.Estimate { return of(n.After) }},
+	})
+}
+
+// series is one figure of each network, with its interval.
+type series struct {
+	name   string
+	colour color.Color
+	glyph  draw.GlyphDrawer
+	shift  float64 // to the right of the network's name
+	of     func(NetworkResult) evaluate.Estimate
+}
+
 // interval points: plotter wants values and their distances to the bounds.
 type intervalPoints struct {
 	plotter.XYs
 	plotter.YErrors
 }
 
-func pairs(p *plot.Plot, networks []NetworkResult, of func(Arm) evaluate.Estimate) error {
-	arms := []struct {
-		name   string
-		colour color.Color
-		shift  float64
-		arm    func(NetworkResult) Arm
-	}{
-		{"before (old policy)", colourBefore, -0.12, func(n NetworkResult) Arm { return n.Before }},
-		{"after (learned policy)", colourAfter, 0.12, func(n NetworkResult) Arm { return n.After }},
-	}
+func intervals(p *plot.Plot, networks []NetworkResult, all []series) error {
 	names := make([]string, len(networks))
 	for i, n := range networks {
 		names[i] = n.Network
 	}
 	p.NominalX(names...)
 	p.X.Min, p.X.Max = -0.6, float64(len(networks))-0.4
-	for _, arm := range arms {
+	for _, s := range all {
 		var points intervalPoints
 		for i, n := range networks {
-			a := arm.arm(n)
-			v := of(a)
+			v := s.of(n)
 			if math.IsNaN(v.Value) { // nothing measured
 				continue
 			}
-			points.XYs = append(points.XYs, plotter.XY{X: float64(i) + arm.shift, Y: v.Value})
+			points.XYs = append(points.XYs, plotter.XY{X: float64(i) + s.shift, Y: v.Value})
 			points.YErrors = append(points.YErrors, struct{ Low, High float64 }{v.Value - v.Low, v.High - v.Value})
 		}
 		if len(points.XYs) == 0 {
@@ -84,14 +109,14 @@ func pairs(p *plot.Plot, networks []NetworkResult, of func(Arm) evaluate.Estimat
 		}
 		dots, err := plotter.NewScatter(points.XYs)
 		if err != nil {
-			return fmt.Errorf("plot %s: %w", arm.name, err)
+			return fmt.Errorf("plot %s: %w", s.name, err)
 		}
-		dots.Color, dots.Shape, dots.Radius = arm.colour, draw.CircleGlyph{}, vg.Points(4)
+		dots.Color, dots.Shape, dots.Radius = s.colour, s.glyph, vg.Points(4)
 		bars, err := plotter.NewYErrorBars(points)
 		if err != nil {
-			return fmt.Errorf("plot %s: %w", arm.name, err)
+			return fmt.Errorf("plot %s: %w", s.name, err)
 		}
-		bars.Color, bars.Width = arm.colour, vg.Points(1.2)
+		bars.Color, bars.Width = s.colour, vg.Points(1.2)
 		p.Add(bars, dots)
 	}
 	p.Add(plotter.NewGrid())

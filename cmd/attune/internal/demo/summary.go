@@ -21,12 +21,14 @@ type Summary struct {
 	Began    time.Time         `json:"began"`
 	Seconds  float64           `json:"seconds"`
 
-	Calls        Calls             `json:"calls"`
+	History      History           `json:"history"` // simulated
+	Calls        Calls             `json:"calls"`   // real
 	Reports      Reports           `json:"reports"`
 	PolicyChange PolicyChange      `json:"policyChange"`
 	Training     Training          `json:"training"`
-	Networks     []NetworkResult   `json:"networks"`
-	Overall      NetworkResult     `json:"overall"`
+	Forecast     Forecast          `json:"forecast"` // simulated, over all networks
+	Networks     []NetworkResult   `json:"networks"` // real, but for the forecast in each
+	Overall      NetworkResult     `json:"overall"`  // real
 	Verdict      string            `json:"verdict"`
 	Reasons      []string          `json:"reasons"`
 	Rollout      rollout.Report    `json:"rollout"`
@@ -37,27 +39,10 @@ type Summary struct {
 // Calls counts the real calls by round.
 type Calls struct {
 	SecondsEach int `json:"secondsEach"`
-	Learning    int `json:"learning"`   // under policy 1
-	Changeover  int `json:"changeover"` // running while policy 2 arrived
+	Changeover  int `json:"changeover"` // under policy 1, running while policy 2 arrived
 	Experiment  int `json:"experiment"` // under policy 2, half of them on each arm
 	SetupFailed int `json:"setupFailed"`
 	Dropped     int `json:"dropped"`
-}
-
-// Reports accounts for every report: Sent == Acknowledged == Stored + Rejected, and Duplicates is 0, or reports were
-// lost or counted twice.
-type Reports struct {
-	Sent         uint64 `json:"sent"`
-	Acknowledged uint64 `json:"acknowledged"`
-	Stored       uint64 `json:"stored"`
-	Rejected     uint64 `json:"rejected"`
-	Duplicates   uint64 `json:"duplicates"`
-	Segments     uint64 `json:"segments"`
-}
-
-// Exact reports whether every report is accounted for once.
-func (r Reports) Exact() bool {
-	return r.Sent == r.Acknowledged && r.Acknowledged == r.Stored+r.Rejected && r.Duplicates == 0
 }
 
 // PolicyChange tells what a policy published during calls did to them.
@@ -76,6 +61,7 @@ type Training struct {
 	Refused    int              `json:"refused"`
 	Gate       evaluate.Verdict `json:"gate"`
 	Estimators []Estimator      `json:"estimators"` // gain over the policy in force, by estimator
+	Types      []TypeEstimate   `json:"types"`      // gain by network type
 }
 
 // Estimator is one way to estimate the candidate's gain in reward over the policy in force, both without exploration.
@@ -84,19 +70,27 @@ type Estimator struct {
 	Gain evaluate.Estimate `json:"gain"`
 }
 
+// TypeEstimate is the doubly robust estimate of the candidate's gain in reward, on the calls of one network type.
+type TypeEstimate struct {
+	Network model.NetworkType `json:"network"`
+	Gain    evaluate.Estimate `json:"gain"`
+}
+
 // PublishedPolicy is one version that clients could fetch.
 type PublishedPolicy struct {
 	Version uint32 `json:"version"`
 	What    string `json:"what"`
 }
 
-// NetworkResult compares the two arms on one kind of network.
+// NetworkResult compares the two arms on one kind of network, in real calls.
 type NetworkResult struct {
 	Network string `json:"network"`
 	Before  Arm    `json:"before"` // the old policy
 	After   Arm    `json:"after"`  // the learned one
 	// Gain of the mean quality, after minus before.
 	Gain evaluate.Estimate `json:"gain"`
+	// Forecast is what simulation had said; of all networks it is Summary.Forecast.
+	Forecast Forecast `json:"forecast"`
 }
 
 // Arm is what the calls of one arm were like. Intervals are at 95 %, two-sided, with the two legs of a call as one

@@ -9,18 +9,24 @@ import (
 
 // writeTable prints what the experiment measured, one block a network, in at most 120 columns.
 func (s *Summary) writeTable(out io.Writer) error {
+	fmt.Fprintf(out, "Learned from %s simulated calls (%s reports). Before, after and gain: %d real calls of %d s. Forecast: simulated.\n\n",
+		grouped(s.History.Calls), grouped(s.Reports.Simulated.Sent), s.Calls.Experiment, s.Calls.SecondsEach)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "network\t\tcalls\tMOS\t95 %\tpoor\tkbps\tsetting (share of the time)")
 	for _, n := range s.Networks {
 		writeArm(w, n.Network, "before", n.Before)
 		writeArm(w, "", "after", n.After)
-		writeGain(w, n, "")
+		writeGain(w, n)
 	}
 	fmt.Fprintln(w, "\t\t\t\t\t\t\t")
 	writeTotal(w, "all", "before", s.Overall.Before)
 	writeTotal(w, "", "after", s.Overall.After)
-	writeGain(w, s.Overall, "(each network weighs the same)")
-	return w.Flush()
+	writeGain(w, s.Overall)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(out, "\nOf all networks each weighs the same in the gain. Intervals are at 95 %.")
+	return err
 }
 
 // figure formats a number for people; what was not measured is a dash.
@@ -45,6 +51,9 @@ func writeTotal(w io.Writer, network, name string, a Arm) {
 	fmt.Fprintf(w, "%s\t%s\t%s\t\n", network, name, a.columns())
 }
 
-func writeGain(w io.Writer, n NetworkResult, note string) {
-	fmt.Fprintf(w, "\tgain\t\t%s\t%s..%s\t\t\t%s\n", figure("%+.2f", n.Gain.Value), figure("%+.2f", n.Gain.Low), figure("%+.2f", n.Gain.High), note)
+func writeGain(w io.Writer, n NetworkResult) {
+	forecast := n.Forecast.Gain
+	fmt.Fprintf(w, "\tgain\t\t%s\t%s..%s\t\t\tforecast %s (%s..%s)\n",
+		figure("%+.2f", n.Gain.Value), figure("%+.2f", n.Gain.Low), figure("%+.2f", n.Gain.High),
+		figure("%+.2f", forecast.Value), figure("%+.2f", forecast.Low), figure("%+.2f", forecast.High))
 }
