@@ -196,6 +196,33 @@ func TestRedundancyCountsAsRecovered(t *testing.T) {
 	}
 }
 
+// TestRedundancyOfLongFrames: what restores a frame comes one frame later, so for 10 s after a loss the buffer waits longer
+// by that.
+func TestRedundancyOfLongFrames(t *testing.T) {
+	const frame = 3 // ticks
+	b := playout.New(config())
+	var longest time.Duration
+	for n := range 400 {
+		now := time.Duration(n*frame) * playout.Tick
+		if n != 100 && n != 101 {
+			if n > 0 {
+				b.PushRedundant(now, sequence(n-1), timestamp((n-1)*frame), packet(frame, false, n-1))
+			}
+			b.Push(now, sequence(n), timestamp(n*frame), packet(frame, false, n))
+		}
+		for tick := range frame {
+			b.Next(now + time.Duration(tick)*playout.Tick)
+		}
+		longest = max(longest, b.Target(now))
+		if target, lossy := b.Target(now), n > 101 && n < 250; lossy && target < frame*playout.Tick+40*ms || n == 99 && target != 40*ms {
+			t.Fatalf("target %v after %v", target, now)
+		}
+	}
+	if target := b.Target(400 * frame * playout.Tick); target >= longest {
+		t.Errorf("target %v long after the loss, %v at most before", target, longest)
+	}
+}
+
 func TestUnplayablePayloads(t *testing.T) {
 	b := playout.New(config())
 	b.Push(0, 1, 0, nil)

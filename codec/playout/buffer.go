@@ -34,7 +34,8 @@ type Buffer struct {
 	adapted  time.Duration
 	lossy    bool          // a packet was lost
 	lossAt   time.Duration // the last time
-	fec      time.Duration // what the packet that came last can restore
+	repair   time.Duration // how much later than a packet comes what can restore it, by the packet that came last
+	repeats  bool          // the packet that comes next repeats earlier ones
 	current  Kind          // what the step under way counts as
 	left     int64         // ticks of it still to play
 	waited   time.Duration
@@ -105,7 +106,11 @@ func (b *Buffer) Push(now time.Duration, sequence uint16, timestamp uint32, payl
 	if ticks == 0 {
 		return // nothing that could be played
 	}
-	b.fec = b.config.Redundancy(payload)
+	b.repair = b.config.Redundancy(payload)
+	if b.repeats {
+		b.repair = max(b.repair, time.Duration(ticks)*Tick)
+	}
+	b.repeats = false
 	relative := b.delay.observe(now, now-time.Duration(position)*Tick, int(ticks))
 	if !b.playing && seq <= b.played {
 		b.played = seq - 1 // overtaken by a later packet before anything was played
@@ -121,8 +126,8 @@ func (b *Buffer) Push(now time.Duration, sequence uint16, timestamp uint32, payl
 	b.hold(now, seq, position, ticks, payload, false)
 }
 
-// PushRedundant takes a payload that came as redundancy in another packet (RFC 2198). It fills the place of a packet
-// that has not come; it counts as recovered, and never as received.
+// PushRedundant takes a payload that came as redundancy in another packet (RFC 2198), before that packet itself. It fills
+// the place of a packet that has not come; it counts as recovered, and never as received.
 func (b *Buffer) PushRedundant(now time.Duration, sequence uint16, timestamp uint32, payload []byte) {
 	if !b.begun {
 		return
@@ -130,6 +135,7 @@ func (b *Buffer) PushRedundant(now time.Duration, sequence uint16, timestamp uin
 	seq, stamp := b.unwrap(sequence, timestamp)
 	position := b.position(stamp)
 	ticks := b.ticks(payload)
+	b.repeats = b.repeats || ticks > 0
 	if ticks == 0 || b.foreign(now, seq, position) || seq <= b.played || (b.playing && position < b.cursor) {
 		return
 	}
@@ -243,11 +249,12 @@ func (b *Buffer) head() *slot {
 }
 
 // Target is the delay the buffer aims at: how long the fastest packet should wait in it. For 10 s after a loss that
-// FEC could have repaired it is longer by a frame, because the packet that restores a frame is sent a frame later.
+// FEC or redundancy could have repaired it is longer by a frame, because the packet that restores a frame is sent a frame
+// later.
 func (b *Buffer) Target(now time.Duration) time.Duration {
 	target := b.delay.target(now)
-	if b.lossy && b.fec > 0 && now-b.lossAt < lossMemory {
-		target = min(target+b.fec, b.config.Max)
+	if b.lossy && b.repair > 0 && now-b.lossAt < lossMemory {
+		target = min(target+b.repair, b.config.Max)
 	}
 	return target
 }

@@ -52,7 +52,7 @@ func (p *Player) Push(now time.Duration, sequence uint16, timestamp uint32, payl
 	p.buffer.Push(now, sequence, timestamp, payload)
 }
 
-// PushRedundant takes a payload that came as redundancy (RFC 2198) in another packet.
+// PushRedundant takes a payload that came as redundancy (RFC 2198) in another packet, before Push takes that one.
 func (p *Player) PushRedundant(now time.Duration, sequence uint16, timestamp uint32, payload []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
