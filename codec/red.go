@@ -15,6 +15,15 @@ const (
 	MaxREDOffset = 1<<14 - 1
 	// MaxREDBlock is the longest repeated frame in bytes: 10 bits.
 	MaxREDBlock = 1<<10 - 1
+	// MaxREDPayload is how far repeated frames may fill a payload, so that a packet with its headers stays within the 1280
+	// bytes every IPv6 path carries.
+	MaxREDPayload = 1200
+)
+
+// The bytes in front of a repeated frame, and in front of the primary.
+const (
+	redHeader        = 4
+	redPrimaryHeader = 1
 )
 
 // ErrRED says that bytes are not a payload of RFC 2198 within the bounds of this package.
@@ -26,6 +35,39 @@ type REDBlock struct {
 	Offset      uint16 // how much earlier than the packet's timestamp the frame begins; 0 for the primary
 	Payload     []byte
 }
+
+// REDSize is the size of a payload that grows by repeated frames, and the rule of what is repeated: the frames of the
+// packets sent just before, the latest first, until one does not fit. None is left out in between, so that a receiver can
+// tell the sequence number of each by counting back.
+type REDSize struct {
+	bytes   int
+	repeats int
+}
+
+// NewREDSize begins with a primary frame of so many bytes.
+func NewREDSize(primary int) REDSize { return REDSize{bytes: primary} }
+
+// Repeat adds an earlier frame that began offset units of the RTP timestamp before the primary. It is false, and nothing
+// is added, when RFC 2198 cannot express the frame or the payload would exceed MaxREDPayload; then no earlier one may be
+// added either.
+func (s *REDSize) Repeat(bytes int, offset uint32) bool {
+	grown := s.bytes + bytes + redHeader
+	if s.repeats == 0 {
+		grown += redPrimaryHeader
+	}
+	if bytes <= 0 || bytes > MaxREDBlock || offset == 0 || offset > MaxREDOffset || grown > MaxREDPayload || s.repeats == model.MaxREDDepth {
+		return false
+	}
+	s.bytes = grown
+	s.repeats++
+	return true
+}
+
+// Repeats is how many frames were added.
+func (s *REDSize) Repeats() int { return s.repeats }
+
+// Bytes is the size of the payload. One that repeats nothing goes out as the plain frame it is.
+func (s *REDSize) Bytes() int { return s.bytes }
 
 // AppendRED appends the payload of RFC 2198, section 3, to dst: the repeated frames, oldest first, and then the
 // primary, whose Offset must be 0. It does not allocate where dst has room. On an error dst is returned as it was.

@@ -74,6 +74,9 @@ func (f *Factory) readMail() {
 	if m.transport != nil {
 		f.transportIs(*m.transport)
 	}
+	if m.red != nil {
+		f.redIs(*m.red)
+	}
 	if m.network != nil {
 		f.next(model.CauseNetwork, m.network)
 	}

@@ -59,17 +59,18 @@ type Counts struct {
 	TransportErrors uint64 // SwitchTransport failed, or the client ended on another transport than asked for
 	PolicyErrors    uint64 // a new policy could not be used, or a context was invalid
 	BadRTCP         uint64 // RTCP that did not parse, and feedback of another version
+	BadRED          uint64 // packets of redundant audio that did not parse; they pass as they are
 	FeedbackErrors  uint64 // feedback that could not be written
 	Panics          uint64 // caught in own code or callbacks; after the first the leg only forwards
 }
 
 type counters struct {
-	encoder, transport, policy, badRTCP, feedback, panics atomic.Uint64
+	encoder, transport, policy, badRTCP, badRED, feedback, panics atomic.Uint64
 }
 
 func (c *counters) snapshot() Counts {
 	return Counts{
 		EncoderErrors: c.encoder.Load(), TransportErrors: c.transport.Load(), PolicyErrors: c.policy.Load(),
-		BadRTCP: c.badRTCP.Load(), FeedbackErrors: c.feedback.Load(), Panics: c.panics.Load(),
+		BadRTCP: c.badRTCP.Load(), BadRED: c.badRED.Load(), FeedbackErrors: c.feedback.Load(), Panics: c.panics.Load(),
 	}
 }

@@ -28,9 +28,11 @@ type Factory struct {
 	bound  atomic.Bool
 	action atomic.Pointer[model.Action]
 	inArm  atomic.Uint32
+	red    atomic.Pointer[redFormats] // nil until both sides are known to take RED
 
-	mail mailbox
-	leg  leg // of the goroutine run only, and of NewInterceptor before it
+	stepped bool // see Stepped
+	mail    mailbox
+	leg     leg // of the goroutine run only, and of NewInterceptor before it
 
 	closing   chan struct{}
 	closeOnce sync.Once
@@ -65,6 +67,7 @@ func newFactory(now func() time.Time, opts []Option) (*Factory, error) {
 			return nil, fmt.Errorf("policy interceptor: %w", err)
 		}
 	}
+	f.leg.red = f.options.red
 	f.setAction(model.DefaultAction())
 	return f, nil
 }
@@ -120,6 +123,24 @@ func (f *Factory) TransportChanged(t model.Transport, s model.Site) {
 	f.mail.put(func(m *mail) { m.transport = &TransportLock{Transport: t, Site: s} })
 }
 
+// Negotiated tells what both sides say of themselves, as in the SDP of pion's LocalDescription and RemoteDescription. Call
+// it each time offer and answer have been exchanged, before media can come: it says whether packets may carry redundant
+// audio, and with which payload types. It has no effect without WithRED. It returns at once.
+func (f *Factory) Negotiated(local, remote string) {
+	if !f.options.red {
+		return
+	}
+	receive, here := describedRED(local)
+	send, there := describedRED(remote)
+	taken := here && there
+	if taken {
+		f.red.Store(&redFormats{send: send, receive: receive})
+	} else {
+		f.red.Store(nil)
+	}
+	f.mail.put(func(m *mail) { m.red = &taken })
+}
+
 // Close ends the last segment, hands it to the recorder and waits for the factory's goroutines. It is idempotent.
 // Call it after closing the peer connection, so that no RTCP write is left to wait for, and not from a callback.
 func (f *Factory) Close() error {
@@ -166,6 +187,7 @@ func (f *Factory) recover(what string) {
 type mail struct {
 	network   *model.Context
 	transport *TransportLock
+	red       *bool // whether both sides take it
 }
 
 type mailbox struct {

@@ -15,16 +15,15 @@ type legInterceptor struct {
 	factory *Factory
 }
 
-// BindLocalStream counts outgoing packets. Streams other than audio pass untouched.
+// BindLocalStream counts outgoing packets, and packs redundant audio into them. Streams other than audio pass untouched.
 func (i *legInterceptor) BindLocalStream(info *interceptor.StreamInfo, writer interceptor.RTPWriter) interceptor.RTPWriter {
 	if !audio(info) {
 		return writer
 	}
-	m := i.factory.meter
-	m.addStream(info.SSRC, info.ClockRate, i.factory.now())
+	f, stream := i.factory, new(redSender)
+	f.meter.addStream(info.SSRC, info.ClockRate, f.now())
 	return interceptor.RTPWriterFunc(func(header *rtp.Header, payload []byte, a interceptor.Attributes) (int, error) {
-		m.sent.count(header, payload)
-		return writer.Write(header, payload, a)
+		return f.write(stream, writer, header, payload, a)
 	})
 }
 
@@ -33,12 +32,12 @@ func (i *legInterceptor) UnbindLocalStream(info *interceptor.StreamInfo) {
 	i.factory.meter.removeStream(info.SSRC)
 }
 
-// BindRemoteStream counts incoming packets. Streams other than audio pass untouched.
+// BindRemoteStream counts incoming packets, and unpacks those with redundant audio. Streams other than audio pass untouched.
 func (i *legInterceptor) BindRemoteStream(info *interceptor.StreamInfo, reader interceptor.RTPReader) interceptor.RTPReader {
 	if !audio(info) {
 		return reader
 	}
-	m, stream := i.factory.meter, i.factory.remote.add(info.SSRC)
+	m, stream, red := i.factory.meter, i.factory.remote.add(info.SSRC), new(redReceiver)
 	if i.factory.options.playout != nil {
 		stream = nil // the source knows more than the sequence numbers
 	}
@@ -49,6 +48,7 @@ func (i *legInterceptor) BindRemoteStream(info *interceptor.StreamInfo, reader i
 			if stream != nil {
 				stream.observe(b[:n])
 			}
+			n, a = i.factory.unpack(red, b, n, a)
 		}
 		return n, a, err
 	})

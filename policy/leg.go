@@ -18,6 +18,7 @@ type leg struct {
 	context  model.Context // static fields, and the last measured ones
 	measured model.Measurement
 	live     bool // media flows
+	red      bool // decisions may choose RED: the peer takes it, or has not been heard yet
 
 	segment     model.Segment // the one that runs; its Action is the action in force
 	interval    *time.Timer   // fires at due; nil without a clock of its own, see Stepped
@@ -78,6 +79,9 @@ func (f *Factory) step(what string, run func()) {
 
 func (f *Factory) mediaBegan() {
 	if !f.leg.live {
+		if f.red.Load() == nil && !f.stepped {
+			f.redIs(false) // the client has not said whether the peer takes it
+		}
 		f.leg.live = true
 		f.meter.beginMedia(f.now())
 		f.arm()
@@ -146,7 +150,7 @@ func (f *Factory) adoptPolicy() {
 	if f.options.arm >= 0 && f.options.arm < p.Arms() {
 		arm = uint8(f.options.arm)
 	}
-	decider, err := NewDecider(p, arm, f.options.limits)
+	decider, err := NewDecider(p, arm, f.limits())
 	if err != nil {
 		f.counters.policy.Add(1)
 		f.fault(err)
@@ -208,6 +212,9 @@ func (f *Factory) choose(c *model.Context, now time.Time) Decision {
 	a := f.options.rule.Decide(c, &f.leg.measured)
 	if lock != (TransportLock{}) {
 		a.Transport, a.Site = lock.Transport, lock.Site
+	}
+	if !f.leg.red && a.Codec == model.CodecOpusRED {
+		a.Codec, a.REDDepth = model.CodecOpus, 0
 	}
 	return Decision{Action: a, Index: -1, Propensity: model.PropensityScale}
 }

@@ -45,6 +45,7 @@ type options struct {
 	quality    Quality
 	switcher   TransportSwitcher
 	controlled bool
+	red        bool
 	seed       uint64
 	random     *rand.Rand
 	arm        int // -1 = by assignment
@@ -112,6 +113,16 @@ func WithTransport(s TransportSwitcher) Option {
 func WithControlledTransport() Option {
 	return func(o *options) error { o.controlled = true; return nil }
 }
+
+// WithRED lets decisions choose redundant audio (RFC 2198), which the interceptor packs and unpacks by itself. For this the
+// client offers the payload type, after that of Opus:
+//
+//	media.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: webrtc.RTPCodecCapability{
+//		MimeType: "audio/red", ClockRate: 48000, Channels: 2, SDPFmtpLine: "111/111"}, PayloadType: 63}, webrtc.RTPCodecTypeAudio)
+//
+// It tells what came of it by Factory.Negotiated, and plays what Repeated gives. With a peer that does not take RED, or
+// without a word from Negotiated before the first packet, no decision chooses it. Default: no decision does.
+func WithRED() Option { return func(o *options) error { o.red = true; return nil } }
 
 // WithSeed sets the seed of the assignment to an arm (see Policy.Assign): a random number the client keeps on the
 // device, so that its calls stay in one arm. Default: a new one for each call.

@@ -26,6 +26,7 @@ func NewStepped(now time.Time, opts ...Option) (*Stepped, error) {
 	if s.factory, err = newFactory(func() time.Time { return s.at }, opts); err != nil {
 		return nil, err
 	}
+	s.factory.stepped, s.factory.leg.red = true, true // the caller packs, whatever peers say of themselves
 	s.factory.meter.addStream(steppedSSRC, samplesPerSecond, now)
 	s.factory.start()
 	return s, nil

@@ -17,7 +17,7 @@ const module = "github.com/attune-calls/attune"
 var mayImport = map[string][]string{
 	"model":     {},
 	"codec":     {"model"},
-	"policy":    {"model"},
+	"policy":    {"model", "codec"}, // codec: the packets of RFC 2198
 	"telemetry": {"model"},
 	"training":  {"model", "codec", "policy", "telemetry"},
 	"cmd":       {"model", "codec", "policy", "telemetry", "training"},
