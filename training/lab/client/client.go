@@ -117,8 +117,8 @@ func newClient(config Config, signaller Signaller, offer *Description) (*Client,
 func (c *Client) policyOptions(offer *Description) []policy.Option {
 	limits := c.config.Limits
 	limits.ForbiddenTransports = append(slices.Clone(limits.ForbiddenTransports), c.config.unreachable()...)
-	// The encoder and the receiver speak plain Opus: an action with another codec would be reported and not be done.
-	limits.ForbiddenCodecs = append(slices.Clone(limits.ForbiddenCodecs), model.CodecOpusRED, model.CodecPCMU)
+	// The encoder and the receiver speak Opus: an action with another codec would be reported and not be done.
+	limits.ForbiddenCodecs = append(slices.Clone(limits.ForbiddenCodecs), model.CodecPCMU)
 	options := []policy.Option{
 		policy.WithSource(c.config.Policy),
 		policy.WithContext(c.config.Context),
@@ -128,6 +128,9 @@ func (c *Client) policyOptions(offer *Description) []policy.Option {
 		policy.WithLimits(limits),
 		policy.WithSeed(c.config.Seed),
 		policy.WithEvents(c.event),
+	}
+	if c.config.takesRED() {
+		options = append(options, policy.WithRED())
 	}
 	if c.leg != nil {
 		options = append(options, policy.WithRecorder(c.leg))

@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pion/transport/v4"
@@ -23,7 +24,7 @@ type Config struct {
 	Origin telemetry.Origin
 	// Context is what the client knows before the call: network, device, region. Measured fields are left zero.
 	Context model.Context
-	// Limits is what the user or the device forbids.
+	// Limits is what the user or the device forbids. A client that forbids opus+red does not take it from its peer either.
 	Limits policy.Limits
 
 	// Net carries the packets; nil is the operating system's network.
@@ -72,6 +73,11 @@ const (
 	DefaultSetupTimeout = 15 * time.Second
 	DefaultComplexity   = 5
 )
+
+// takesRED reports whether this side offers redundant audio.
+func (c *Config) takesRED() bool {
+	return !slices.Contains(c.Limits.ForbiddenCodecs, model.CodecOpusRED)
+}
 
 func (c *Config) setDefaults() {
 	if c.SetupTimeout == 0 {

@@ -24,18 +24,15 @@ const (
 
 // connect makes the peer connection with the policy's interceptor in its chain.
 func (c *Client) connect() error {
-	var media webrtc.MediaEngine
-	opusCodec := webrtc.RTPCodecCapability{
-		MimeType: webrtc.MimeTypeOpus, ClockRate: sampleRate, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
-	}
-	if err := media.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: opusCodec, PayloadType: 111}, webrtc.RTPCodecTypeAudio); err != nil {
-		return fmt.Errorf("register opus: %w", err)
+	media, err := c.config.codecs()
+	if err != nil {
+		return err
 	}
 	registry, err := c.interceptors()
 	if err != nil {
 		return err
 	}
-	api := webrtc.NewAPI(webrtc.WithMediaEngine(&media), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(c.settings()))
+	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(c.settings()))
 	if c.peer, err = api.NewPeerConnection(webrtc.Configuration{}); err != nil {
 		return fmt.Errorf("peer connection: %w", err)
 	}
@@ -59,6 +56,27 @@ func (c *Client) connect() error {
 	}
 	c.start(func() { drain(sender) })
 	return nil
+}
+
+// opusCodec is what this client speaks.
+var opusCodec = webrtc.RTPCodecCapability{
+	MimeType: webrtc.MimeTypeOpus, ClockRate: sampleRate, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
+}
+
+// codecs is what this client offers: Opus, and Opus in redundant audio with the payload types that browsers use.
+func (c *Config) codecs() (*webrtc.MediaEngine, error) {
+	media := new(webrtc.MediaEngine)
+	if err := media.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: opusCodec, PayloadType: 111}, webrtc.RTPCodecTypeAudio); err != nil {
+		return nil, fmt.Errorf("register opus: %w", err)
+	}
+	if !c.takesRED() {
+		return media, nil
+	}
+	red := webrtc.RTPCodecCapability{MimeType: "audio/red", ClockRate: sampleRate, Channels: 2, SDPFmtpLine: "111/111"}
+	if err := media.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: red, PayloadType: 63}, webrtc.RTPCodecTypeAudio); err != nil {
+		return nil, fmt.Errorf("register redundant audio: %w", err)
+	}
+	return media, nil
 }
 
 // interceptors is the policy and the RTCP reports it measures by.

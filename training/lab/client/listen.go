@@ -8,6 +8,7 @@ import (
 
 	"github.com/attune-calls/attune/codec/opus"
 	"github.com/attune-calls/attune/codec/playout"
+	"github.com/attune-calls/attune/policy"
 )
 
 // receiver plays what the peer sends: network packets go into the jitter buffer, the loudspeaker's clock takes 20 ms
@@ -27,14 +28,21 @@ func newReceiver(sink func(pcm []int16)) (*receiver, error) {
 	return &receiver{Player: player, begin: time.Now(), sink: sink}, nil
 }
 
-// read feeds the jitter buffer until the track ends.
+// read feeds the jitter buffer until the track ends: with what a packet repeats, and with the packet.
 func (r *receiver) read(track *webrtc.TrackRemote) {
 	for {
-		packet, _, err := track.ReadRTP()
+		packet, attributes, err := track.ReadRTP()
 		if err != nil {
 			return
 		}
-		r.Push(time.Since(r.begin), packet.SequenceNumber, packet.Timestamp, packet.Payload)
+		if track.Codec().MimeType != webrtc.MimeTypeOpus {
+			continue // redundant audio that the interceptor could not unpack
+		}
+		now := time.Since(r.begin)
+		for _, frame := range policy.Repeated(attributes) {
+			r.PushRedundant(now, frame.SequenceNumber, frame.Timestamp, frame.Payload)
+		}
+		r.Push(now, packet.SequenceNumber, packet.Timestamp, packet.Payload)
 	}
 }
 

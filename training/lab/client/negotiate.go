@@ -146,6 +146,7 @@ func (c *Client) offer(ctx context.Context, transport model.Transport, site mode
 	if err := c.apply(answer, webrtc.SDPTypeAnswer); err != nil {
 		return err
 	}
+	c.factory.Negotiated(description.SDP, answer.SDP)
 	c.path.transport, c.path.site = transport, site
 	return nil
 }
@@ -189,6 +190,7 @@ func (c *Client) Answer(ctx context.Context, offer Description) (Description, er
 		return Description{}, err
 	}
 	c.path.transport, c.path.site = offer.Transport, site
+	c.factory.Negotiated(description.SDP, offer.SDP)
 	c.factory.TransportChanged(offer.Transport, site)
 	return description, nil
 }

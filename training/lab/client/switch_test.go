@@ -152,9 +152,9 @@ func TestUnknownSite(t *testing.T) {
 
 // TestLimitsOfTheClient: actions that this client cannot do are not chosen, so that none is reported.
 func TestLimitsOfTheClient(t *testing.T) {
-	red := speak(model.TransportDirect)
-	red.Codec, red.REDDepth = model.CodecOpusRED, 1
-	for _, a := range []model.Action{red, speak(model.TransportRelayTLS)} {
+	pcmu := speak(model.TransportDirect)
+	pcmu.Codec, pcmu.BitrateKbps, pcmu.Bandwidth = model.CodecPCMU, 64, model.BandwidthNarrow
+	for _, a := range []model.Action{pcmu, speak(model.TransportRelayTLS)} {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLab(t, "ethernet", holding(static(t, 3, a)))
 			l.caller.config.Relays, l.callee.config.Relays = nil, nil
