@@ -15,10 +15,18 @@ type packet struct {
 	sent     time.Duration
 	ticks    uint8
 	fec      uint8
-	red      uint8 // frames before this one that it repeats
+	red      uint8 // frames of packets before this one that it repeats
 	kind     kind
-	told     int32 // index of what a packet of RTCP tells
-	number   int32 // of a packet of media, counted from 0
+	told     int32                       // index of what a packet of RTCP tells
+	number   int32                       // of a packet of media, counted from 0
+	repeats  [model.MaxREDDepth]repeated // the latest first; red of them
+}
+
+// repeated is a frame that a packet repeats.
+type repeated struct {
+	back  uint8 // ticks from its beginning to that of the packet's own frame: at most 17 (codec.MaxREDOffset)
+	ticks uint8
+	fec   uint8
 }
 
 // kind is what a packet carries.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pion/rtcp"
 
+	"github.com/attune-calls/attune/codec"
 	"github.com/attune-calls/attune/codec/playout"
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/policy"
@@ -25,7 +26,7 @@ type side struct {
 	tick     int          // of the speech, that is coded next
 	sequence uint16
 	stamp    uint32
-	sizes    [model.MaxREDDepth + 1]frame // of the latest frames, for redundancy
+	latest   [model.MaxREDDepth]sentFrame // sent before, the latest first
 	phase    time.Duration                // of its clock within a tick
 	clocks   [rtcpKinds]time.Duration     // when each kind of RTCP is sent next
 	lastCame time.Duration                // when anything came last
@@ -74,50 +75,65 @@ func (s *side) speak(now time.Duration, epoch time.Time) error {
 	if whole {
 		coded = s.table.at(s.tick - s.table.ticks)
 	}
+	size := codec.NewREDSize(int(coded.bytes))
+	if coded.bytes > 0 {
+		size = s.repeat(size)
+	}
 	if s.watch != nil && !s.listens {
 		number := -1
 		if coded.bytes > 0 {
 			number = s.packets
 		}
 		action := s.coded
-		action.REDDepth = s.driver.Action().REDDepth
+		action.REDDepth = uint8(size.Repeats())
 		s.watch.Coded(now, action, number)
 	}
 	if !whole {
 		return nil
 	}
-	copy(s.sizes[1:], s.sizes[:])
-	s.sizes[0] = coded
 	if coded.bytes > 0 {
-		s.send(now, coded, epoch)
+		s.send(now, coded, size, epoch)
 	}
 	s.stamp += uint32(s.table.ticks * playout.TickSamples)
 	return nil
 }
 
-// redHeader is the header of a redundant block, and of the primary one (RFC 2198 section 3).
-const redHeader, redPrimary = 4, 1
+// sentFrame is a frame that was sent, which later packets may repeat.
+type sentFrame struct {
+	bytes uint16
+	stamp uint32
+	ticks uint8
+	fec   uint8
+}
 
-func (s *side) send(now time.Duration, coded frame, epoch time.Time) {
-	s.sequence++
-	s.packets++
-	bytes := int(coded.bytes)
-	depth := s.driver.Action().REDDepth
-	for i := range depth {
-		if older := s.sizes[i+1]; older.bytes > 0 {
-			bytes += redHeader + int(older.bytes)
+// repeat adds the frames that the action repeats, by the rule of policy's interceptor.
+func (s *side) repeat(size codec.REDSize) codec.REDSize {
+	for _, older := range s.latest[:s.driver.Action().REDDepth] {
+		if !size.Repeat(int(older.bytes), s.stamp-older.stamp) {
+			break
 		}
 	}
-	if depth > 0 {
-		bytes += redPrimary
+	return size
+}
+
+// send sends a frame, and those before it that the packet repeats.
+func (s *side) send(now time.Duration, coded frame, size codec.REDSize, epoch time.Time) {
+	s.sequence++
+	s.packets++
+	p := packet{
+		sequence: s.sequence, stamp: s.stamp, sent: now, ticks: uint8(s.table.ticks), fec: coded.fec, number: int32(s.packets - 1),
+		red: uint8(size.Repeats()),
 	}
+	for i, older := range s.latest[:p.red] {
+		p.repeats[i] = repeated{back: uint8((s.stamp - older.stamp) / playout.TickSamples), ticks: older.ticks, fec: older.fec}
+	}
+	copy(s.latest[1:], s.latest[:])
+	s.latest[0] = sentFrame{bytes: coded.bytes, stamp: s.stamp, ticks: p.ticks, fec: p.fec}
 	if s.sentMedia < 0 {
 		s.sentMedia = now
 	}
-	s.driver.Sent(epoch.Add(now), bytes)
-	s.out.send(now, bytes, packet{
-		sequence: s.sequence, stamp: s.stamp, sent: now, ticks: uint8(s.table.ticks), fec: coded.fec, red: depth, number: int32(s.packets - 1),
-	})
+	s.driver.Sent(epoch.Add(now), size.Bytes())
+	s.out.send(now, size.Bytes(), p)
 }
 
 // play plays one tick.
@@ -190,11 +206,9 @@ func (s *side) take(p packet, peer *side, epoch time.Time) {
 	if s.watch != nil && s.listens {
 		s.watch.Arrived(p.at, int(p.number))
 	}
-	for depth := p.red; depth > 0; depth-- {
-		older := p
-		older.sequence -= uint16(depth)
-		older.stamp -= uint32(depth) * uint32(p.ticks) * playout.TickSamples
-		s.buffer.PushRedundant(p.at, older.sequence, older.stamp, payload(p.ticks, 0))
+	for i := int(p.red) - 1; i >= 0; i-- {
+		older := p.repeats[i]
+		s.buffer.PushRedundant(p.at, p.sequence-uint16(i+1), p.stamp-uint32(older.back)*playout.TickSamples, payload(older.ticks, older.fec))
 	}
 	s.buffer.Push(p.at, p.sequence, p.stamp, payload(p.ticks, p.fec))
 }

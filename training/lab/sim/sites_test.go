@@ -36,12 +36,12 @@ func at(site model.Site, a model.Action) model.Action {
 	return a
 }
 
-// overCalls is what both clocks say of an action: the mean MOS, loss before repair and round trip time.
-type overCalls struct{ mos, loss, roundTrip float64 }
+// overCalls is what both clocks say of an action: the mean MOS, loss before and after repair and round trip time.
+type overCalls struct{ mos, loss, after, roundTrip float64 }
 
 func measured(events []policy.Event) overCalls {
 	var o overCalls
-	var n [3]float64
+	var n [4]float64
 	for _, e := range events {
 		m := &e.Measurement
 		if e.Kind != policy.EventSegment {
@@ -50,14 +50,14 @@ func measured(events []policy.Event) overCalls {
 		for i, v := range []struct {
 			into *float64
 			v    float64
-		}{{&o.mos, m.MOS}, {&o.loss, m.LossBefore}, {&o.roundTrip, m.RoundTripTime.Seconds()}} {
+		}{{&o.mos, m.MOS}, {&o.loss, m.LossBefore}, {&o.after, m.LossAfter}, {&o.roundTrip, m.RoundTripTime.Seconds()}} {
 			if !math.IsNaN(v.v) && v.v >= 0 {
 				*v.into += v.v
 				n[i]++
 			}
 		}
 	}
-	return overCalls{o.mos / n[0], o.loss / n[1], o.roundTrip / n[2]}
+	return overCalls{o.mos / n[0], o.loss / n[1], o.after / n[2], o.roundTrip / n[3]}
 }
 
 func real(t *testing.T, p *network.Profile, a model.Action, calls uint64, duration time.Duration) overCalls {
