@@ -13,6 +13,7 @@ import (
 	"github.com/attune-calls/attune/policy"
 	"github.com/attune-calls/attune/training/lab"
 	"github.com/attune-calls/attune/training/lab/client"
+	"github.com/attune-calls/attune/training/lab/network"
 )
 
 func TestCallOnAGoodNetwork(t *testing.T) {
@@ -80,6 +81,39 @@ func TestPolicyMovesACallToTheRelay(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPolicyMovesACallToAnotherSite: learned policies name relay sites, and a real call follows them.
+func TestPolicyMovesACallToAnotherSite(t *testing.T) {
+	bySite := func(version uint32, site model.Site) policy.Document {
+		d := document(version, relayUDP)
+		d.Sites = lab.Sites(2)
+		d.Catalogue[relayUDP].Site = site
+		return d
+	}
+	near := network.Direction{Propagation: network.Propagation{Millis: 10, Source: "test"}}
+	far := network.Direction{Propagation: network.Propagation{Millis: 100, Source: "test"}}
+	synctest.Test(t, func(t *testing.T) {
+		source := holding(t, bySite(3, 2))
+		second := parse(t, bySite(4, 1))
+		time.AfterFunc(11*time.Second, func() { source.Store(second) })
+		p := plan(t, "ethernet", 30*time.Second, source)
+		p.Profile.Paths.Sites = []network.Site{{Name: "near", Up: near, Down: near}, {Name: "far", Up: far, Down: far}}
+		r := lab.Call(t.Context(), p)
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		for _, leg := range r.Legs() {
+			first, last := leg.Segments[2], leg.Segments[len(leg.Segments)-2]
+			if first.Action.Site != 2 || last.Action.Site != 1 || last.Policy != 4 {
+				t.Errorf("sites %d and %d, at the end under policy %d", first.Action.Site, last.Action.Site, last.Policy)
+			}
+			slow, fast := model.ScaleDelay.Value(first.Outcome.RoundTripTime), model.ScaleDelay.Value(last.Outcome.RoundTripTime)
+			if slow < 350 || fast > 150 {
+				t.Errorf("round trips of %.0f ms by the far site, %.0f ms by the near one", slow, fast)
+			}
+		}
+	})
 }
 
 // TestCalleeFollows: the callee's own assignment would put it in the arm of its own seed and on a direct path.

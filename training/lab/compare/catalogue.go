@@ -6,6 +6,7 @@ import (
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/policy"
 	"github.com/attune-calls/attune/training/lab"
+	"github.com/attune-calls/attune/training/lab/network"
 )
 
 // ladder pairs rates with the audio bandwidth that suits them, as in model.DefaultCatalogue.
@@ -26,22 +27,37 @@ var ladder = []struct {
 // leastFECKbps is the least rate of the ladder at which libopus sends in-band redundancy at all.
 const leastFECKbps = 24
 
-// Catalogue is what the oracle tries and the best static action is chosen from: a grid over what policy.SafeEnvelope
-// admits, 234 actions, model.DefaultAction among them.
+// Catalogue is SiteCatalogue for networks with one relay site: 234 actions.
+func Catalogue() model.Catalogue { return SiteCatalogue(1) }
+
+// SiteCatalogue is what the oracle tries and the best static action is chosen from on networks with so many relay sites,
+// 1 to network.MaxSites: a grid over what policy.SafeEnvelope admits, model.DefaultAction among them.
 //
 //   - direct: 8 rates x 4 frame lengths x (nothing, FEC for 10 and 25 % loss where libopus makes any, RED of 1 and 2),
 //     FEC for 40 % with the shortest frames, DTX with 20 and 60 ms, and G.711
 //   - relayed over UDP, which leads over the same access network: 8 rates x 20 and 60 ms x (nothing, RED of 1)
 //   - relayed over TCP and over TLS, which repair loss themselves: 8 rates x 4 frame lengths
-func Catalogue() model.Catalogue {
+//
+// Several sites share the room that the relayed actions of one have, so that there are never more than
+// model.MaxCatalogue: the same for each site, at fewer rates, from three sites on with 20 and 60 ms only, and from four
+// on without RED.
+func SiteCatalogue(sites int) model.Catalogue {
+	g := grids[max(1, min(sites, len(grids)))-1]
 	envelope := policy.SafeEnvelope()
 	var c model.Catalogue
 	add := func(a model.Action) {
-		if a.Transport != model.TransportDirect {
-			a.Site = lab.RelaySite
-		}
 		if envelope.Check(a) == nil && !slices.Contains(c, a) {
 			c = append(c, a)
+		}
+	}
+	relayed := func(a model.Action, t model.Transport) {
+		if !slices.Contains(g.kbps, a.BitrateKbps) || !slices.Contains(g.frames, a.FrameMillis) {
+			return
+		}
+		a.Transport = t
+		for site := range max(1, sites) {
+			a.Site = lab.RelaySite + model.Site(site)
+			add(a)
 		}
 	}
 	add(model.DefaultAction())
@@ -63,27 +79,44 @@ func Catalogue() model.Catalogue {
 				red := plain
 				red.Codec, red.REDDepth = model.CodecOpusRED, depth
 				add(red)
-				if red.Transport = model.TransportRelayUDP; depth == 1 && (frame == 20 || frame == 60) {
-					add(red)
+				if g.red && depth == 1 && (frame == 20 || frame == 60) {
+					relayed(red, model.TransportRelayUDP)
 				}
 			}
 			if frame == 20 || frame == 60 {
-				silent, relayed := plain, plain
-				silent.DTX, relayed.Transport = true, model.TransportRelayUDP
+				silent := plain
+				silent.DTX = true
 				add(silent)
-				add(relayed)
+				relayed(plain, model.TransportRelayUDP)
 			}
-			for _, t := range []model.Transport{model.TransportRelayTCP, model.TransportRelayTLS} {
-				relayed := plain
-				relayed.Transport = t
-				add(relayed)
-			}
+			relayed(plain, model.TransportRelayTCP)
+			relayed(plain, model.TransportRelayTLS)
 		}
 	}
 	for _, t := range envelope.Transports {
-		add(model.Action{
-			Codec: model.CodecPCMU, BitrateKbps: 64, Bandwidth: model.BandwidthNarrow, FrameMillis: 20, Transport: t,
-		})
+		a := model.Action{Codec: model.CodecPCMU, BitrateKbps: 64, Bandwidth: model.BandwidthNarrow, FrameMillis: 20, Transport: t}
+		if t != model.TransportDirect {
+			a.Site = lab.RelaySite
+		}
+		if sites <= 1 || t == model.TransportDirect || t == model.TransportRelayUDP {
+			add(a)
+		}
 	}
 	return c
+}
+
+// grid is the relayed actions of each site.
+type grid struct {
+	kbps, frames []uint8
+	red          bool
+}
+
+// grids is by the number of sites, from 1 on.
+var grids = [network.MaxSites]grid{
+	{[]uint8{6, 8, 12, 16, 24, 32, 48, 64}, []uint8{20, 40, 60, 120}, true},
+	{[]uint8{8, 16, 24, 32, 64}, []uint8{20, 40, 60, 120}, true},
+	{[]uint8{8, 16, 24, 32, 64}, []uint8{20, 60}, true},
+	{[]uint8{8, 16, 32, 64}, []uint8{20, 60}, false},
+	{[]uint8{8, 24, 64}, []uint8{20, 60}, false},
+	{[]uint8{8, 24, 64}, []uint8{20, 60}, false},
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/policy"
 	"github.com/attune-calls/attune/training/lab/compare"
+	"github.com/attune-calls/attune/training/lab/network"
 	"github.com/attune-calls/attune/training/lab/sim"
 	"github.com/attune-calls/attune/training/lab/suite"
 )
@@ -282,6 +283,30 @@ func TestCatalogue(t *testing.T) {
 	}
 	if len(c) != 234 || len(seen) != 4 {
 		t.Errorf("%d actions on %d transports, want 234 on 4: %v", len(c), len(seen), seen)
+	}
+}
+
+// TestSiteCatalogue: several sites have the same actions each, and share the room of one.
+func TestSiteCatalogue(t *testing.T) {
+	for sites := 2; sites <= network.MaxSites; sites++ {
+		c := compare.SiteCatalogue(sites)
+		if err := c.Validate(); err != nil {
+			t.Errorf("%d sites: %v", sites, err)
+		}
+		each := map[model.Site]int{}
+		for _, a := range c {
+			if a.Codec != model.CodecPCMU {
+				each[a.Site]++
+			}
+		}
+		for site := range sites {
+			if n := each[model.Site(site+1)]; n < 15 || n != each[1] {
+				t.Errorf("%d sites: %d actions at site %d, %d at site 1", sites, n, site+1, each[1])
+			}
+		}
+		if len(each) != sites+1 || len(c) < 220 {
+			t.Errorf("%d sites: %d actions at %v", sites, len(c), each)
+		}
 	}
 }
 

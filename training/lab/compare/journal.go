@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/training/lab/network"
 )
 
 // journalFormat is the version of the journal's layout: 1 = the first.
@@ -163,11 +165,14 @@ func (r *runner) fingerprint() string {
 		profile, _ := json.Marshal(n.Profile) // validated; names of traces but not their content
 		fmt.Fprintln(h, n.Name, n.Source, n.Type, n.Region, n.Weight, n.Split, string(profile))
 		up, down := n.Profile.Links(c.Seed)
-		for at := time.Duration(0); at < probeTime; at += probeStep {
-			arrival, dropped := up.Send(at, probeBytes, 0)
-			fmt.Fprint(h, arrival, dropped)
-			arrival, dropped = down.Send(at, probeBytes, 0)
-			fmt.Fprint(h, arrival, dropped)
+		probe(h, up, down)
+		for j := range n.Profile.Paths.Sites {
+			up, down := n.Profile.Paths.Sites[j].Links(c.Seed)
+			probe(h, up, down)
+		}
+		if n.Profile.Paths.Direct != nil {
+			there, back := n.Profile.Paths.DirectLinks(c.Seed)
+			probe(h, there, back)
 		}
 	}
 	for i := range c.Contenders {
@@ -179,6 +184,16 @@ func (r *runner) fingerprint() string {
 	}
 	fmt.Fprint(h, actions.String(), searchRounds)
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// probe writes when packets arrive over two directions.
+func probe(h io.Writer, up, down *network.Link) {
+	for at := time.Duration(0); at < probeTime; at += probeStep {
+		arrival, dropped := up.Send(at, probeBytes, 0)
+		fmt.Fprint(h, arrival, dropped)
+		arrival, dropped = down.Send(at, probeBytes, 0)
+		fmt.Fprint(h, arrival, dropped)
+	}
 }
 
 // What is sent over a network to recognise it again.

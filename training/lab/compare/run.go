@@ -25,7 +25,7 @@ type Config struct {
 	Seeds      int
 	Seed       uint64          // the first one; the others follow it. 0 = 1
 	Duration   time.Duration   // of a call; 0 = a minute
-	Catalogue  model.Catalogue // of the oracle and the best static action; nil = Catalogue()
+	Catalogue  model.Catalogue // of the oracle and the best static action; nil = SiteCatalogue of the sites of the suite
 
 	// None of these changes the result.
 	Workers  int             // 0 = one for each core
@@ -107,7 +107,7 @@ func (c Config) prepared() (Config, error) {
 		c.Duration = time.Minute
 	}
 	if c.Catalogue == nil {
-		c.Catalogue = Catalogue()
+		c.Catalogue = SiteCatalogue(c.Suite.SiteCount())
 	}
 	if c.Workers <= 0 {
 		c.Workers = runtime.GOMAXPROCS(0)

@@ -30,7 +30,7 @@ type Site struct {
 }
 
 // MaxSites is how many relay sites a network may have.
-const MaxSites = 8
+const MaxSites = 6
 
 // Site is how a relay site is reached; nil across the core.
 func (p *Paths) Site(id model.Site) *Site {

@@ -1,6 +1,7 @@
 package network_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/training/lab/network"
@@ -147,6 +150,74 @@ func TestParseProfileRefuses(t *testing.T) {
 	}
 }
 
+// twoSites is a part of a profile, with everything a stretch may have and the least it needs.
+const twoSites = `"paths": {
+    "direct": {"propagation": {"millis": 30, "source": "chosen"}, "loss": {"p": 0.1, "r": 0.5, "good": 0, "bad": 1, "source": "chosen"}},
+    "sites": [
+      {"name": "near",
+       "up": {"capacity": {"kbps": 50, "source": "chosen"}, "queue": {"bytes": 2000, "source": "chosen"}, "propagation": {"millis": 5, "source": "chosen"}},
+       "down": {"propagation": {"millis": 5, "source": "chosen"}, "policing": {"udp": {"blocked": true, "source": "chosen"}}}},
+      {"name": "far", "up": {"propagation": {"millis": 90, "source": "chosen"}}, "down": {"propagation": {"millis": 90, "source": "chosen"}}}
+    ]
+  }`
+
+var validPaths = strings.Replace(valid, `"up": {`, twoSites+`, "up": {`, 1)
+
+func TestParsePaths(t *testing.T) {
+	p, err := network.ParseProfile([]byte(validPaths), "valid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.SiteCount() != 2 || p.Paths.Site(2).Name != "far" || p.Paths.Site(3) != nil || p.Paths.Site(0) != nil {
+		t.Errorf("%d sites: %+v", p.SiteCount(), p.Paths.Sites)
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := network.ParseProfile(text, "again")
+	if err != nil {
+		t.Fatalf("what was written is not read: %v", err)
+	}
+	if diff := cmp.Diff(p, again); diff != "" {
+		t.Error(diff)
+	}
+	up, _ := p.Paths.Site(2).Links(1)
+	if arrival, dropped := up.Send(time.Second, 100, network.UDP); dropped != network.Delivered || arrival != 1090*time.Millisecond {
+		t.Errorf("to the far site: %v, %v", arrival, dropped)
+	}
+	plain, err := network.ParseProfile([]byte(valid), "plain")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if there, back := plain.Paths.DirectLinks(1); there != nil || back != nil || plain.SiteCount() != 1 {
+		t.Error("a profile that declares no paths has some")
+	}
+}
+
+func TestParsePathsRefuses(t *testing.T) {
+	for _, test := range []struct{ old, new, want string }{
+		{`"sites": [`, `"stes": [`, `unknown key "stes" in paths`},
+		{`"name": "far", "up"`, `"name": "far", "upp"`, `unknown key "upp" in paths.sites[1]`},
+		{`"name": "far"`, `"name": "near"`, `paths.sites[1].name "near"`},
+		{`"name": "far"`, `"name": ""`, `paths.sites[1].name ""`},
+		{`"millis": 90, "source": "chosen"`, `"millis": -90, "source": ""`, "paths.sites[1].up.propagation.millis is -90"},
+		{`"millis": 90, "source": "chosen"`, `"millis": -90, "source": ""`, "paths.sites[1].up.propagation.source is empty"},
+		{`"kbps": 50,`, `"kbps": -50,`, "paths.sites[0].up.capacity.kbps is -50"},
+		{`"capacity": {"kbps": 50, "source": "chosen"}, `, ``, "paths.sites[0].up: queue and crossTraffic mean nothing without a capacity"},
+		{`"queue": {"bytes": 2000, "source": "chosen"}, `, ``, "paths.sites[0].up.queue.bytes is 0"},
+		{`"millis": 30, "source": "chosen"}`, `"millis": 30, "source": "chosen", "series": "x.rtt"}`, `paths.direct.propagation.series "x.rtt" was not read`},
+		{`"p": 0.1, "r": 0.5`, `"p": 0.1, "r": 5`, "paths.direct.loss.r is 5"},
+		{`"sites": [`, `"sites": [` + strings.Repeat(`{"name": "x"},`, network.MaxSites), "paths.sites has 8 entries, want at most 6"},
+	} {
+		spoiled := strings.Replace(validPaths, test.old, test.new, 1)
+		_, err := network.ParseProfile([]byte(spoiled), "spoiled.json")
+		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "spoiled.json") {
+			t.Errorf("%s: error %v, want one with %q", test.new, err, test.want)
+		}
+	}
+}
+
 func TestProfileWithTraceFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "lab.json")
@@ -196,6 +267,7 @@ func FuzzParseProfile(f *testing.F) {
 		f.Add(data)
 	}
 	f.Add([]byte(valid))
+	f.Add([]byte(validPaths))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := network.ParseProfile(data, "fuzz")
 		if (p == nil) == (err == nil) {
@@ -205,7 +277,15 @@ func FuzzParseProfile(f *testing.F) {
 			return
 		}
 		up, down := p.Links(1)
-		for _, link := range []*network.Link{up, down} {
+		links := []*network.Link{up, down}
+		for i := range p.Paths.Sites {
+			up, down := p.Paths.Sites[i].Links(1)
+			links = append(links, up, down)
+		}
+		if there, back := p.Paths.DirectLinks(1); there != nil {
+			links = append(links, there, back)
+		}
+		for _, link := range links {
 			if arrival, dropped := link.Send(time.Second, 100, network.UDP); dropped == network.Delivered && arrival < time.Second {
 				t.Fatalf("arrives at %v before it was sent", arrival)
 			}

@@ -37,6 +37,7 @@ func (b *beyond) seedOf(side int, site model.Site) uint64 {
 
 // site is how a side reaches a relay site.
 func (b *beyond) site(side int, id model.Site) around {
+	id = max(id, 1)
 	declared := b.profile.Paths.Site(id)
 	if declared == nil {
 		return around{}
@@ -51,16 +52,15 @@ func (b *beyond) site(side int, id model.Site) around {
 	return *a
 }
 
-// knows reports whether there is such a site. Without declared ones every relay is the one across the core.
+// knows reports whether there is such a site. Site 0 is any.
 func (b *beyond) knows(t policyTransport) bool {
-	return t.transport == model.TransportDirect || t.site == 0 || len(b.profile.Paths.Sites) == 0 ||
-		b.profile.Paths.Site(t.site) != nil
+	return t.transport == model.TransportDirect || int(t.site) <= b.profile.SiteCount()
 }
 
-// begin is where a call begins that wants to: at the first site, where the one it wants is none. So does the client of
-// package lab.
+// begin is where a call begins that wants to go by a transport: over the first relay site, where the one it wants is
+// none. So do the clients of package lab.
 func (b *beyond) begin(t policyTransport) policyTransport {
-	if !b.knows(t) || t.site == 0 && t.transport != model.TransportDirect && len(b.profile.Paths.Sites) > 0 {
+	if !b.knows(t) {
 		t.site = 1
 	}
 	return t

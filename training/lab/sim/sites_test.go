@@ -124,3 +124,45 @@ func TestClocksAgreeOnSites(t *testing.T) {
 		}
 	}
 }
+
+// TestMoveBetweenSites: a policy that names a far site at first and a near one later moves the running call, and a site
+// that is none is the first one at the start and no place to move to.
+func TestMoveBetweenSites(t *testing.T) {
+	p := twoSites(t)
+	plain := action(32, model.BandwidthFull, 20, 0, model.TransportRelayUDP)
+	for _, test := range []struct {
+		name        string
+		first, then model.Site
+		end         model.Site
+	}{
+		{"near to far", 1, 2, 2}, {"far to near", 2, 1, 1}, {"to none", 2, 7, 2}, {"from none", 7, 7, 1},
+	} {
+		rule := &twoPhases{first: at(test.first, plain), then: at(test.then, plain), at: 4}
+		r := mustCall(t, sim.Plan{
+			Profile: p, Seed: 1, Duration: 40 * time.Second, Frames: frames, Caller: []policy.Option{
+				policy.WithRule(rule), policy.WithInterval(4 * time.Second), policy.WithQuality(codec.Fullband{}),
+			},
+		})
+		for _, leg := range []*sim.Leg{&r.Caller, &r.Callee} {
+			if last := leg.Segments[len(leg.Segments)-1].Action; last.Site != test.end {
+				t.Errorf("%s: the call ends at site %d, want %d", test.name, last.Site, test.end)
+			}
+		}
+		if moved := test.first != test.end && test.first != 7; r.Stage != model.StageEnded || (r.Moves > 0) != moved {
+			t.Errorf("%s: stage %v, %d moves", test.name, r.Stage, r.Moves)
+		}
+	}
+}
+
+// twoPhases decides for one action, and from a decision on for another.
+type twoPhases struct {
+	first, then model.Action
+	at, made    int
+}
+
+func (p *twoPhases) Decide(*model.Context, *model.Measurement) model.Action {
+	if p.made++; p.made > p.at {
+		return p.then
+	}
+	return p.first
+}

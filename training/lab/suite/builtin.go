@@ -19,9 +19,11 @@ var mix = []share{
 	{"wifi", "US", 0.35},
 }
 
-// troubled is networks of this package that stop some transports or come and go. Their figures are chosen.
+// troubled is networks of this package that stop some transports, come and go, or whose relay sites differ. Their figures
+// are chosen.
 var troubled = []share{
 	{"4g-moving", "IN", 0.05},
+	{"4g-two-sites", "KE", 0.05},
 	{"wifi-only-443", "CN", 0.03},
 }
 

@@ -21,20 +21,22 @@ type file struct {
 	About    string         `json:"about"`
 	Networks []networkEntry `json:"networks"`
 	Weights  []cell         `json:"weights"`
+	Paths    *network.Paths `json:"paths"` // of networks that have none of their own
 }
 
 // networkEntry is a profile, perhaps with recordings in place of some of its figures.
 type networkEntry struct {
-	Name    string       `json:"name"`
-	Profile string       `json:"profile"` // a committed profile, or a file relative to the suite's
-	Source  string       `json:"source"`
-	Region  model.Region `json:"region"`
-	Weight  *float64     `json:"weight"` // 1 without
-	Split   Split        `json:"split"`
-	Up      string       `json:"up"`   // capacity traces
-	Down    string       `json:"down"` // relative to the suite's file
-	Mask    string       `json:"mask"` // of the loss of the whole path
-	RTT     string       `json:"rtt"`  // round trip times
+	Name    string         `json:"name"`
+	Profile string         `json:"profile"` // a committed profile, or a file relative to the suite's
+	Source  string         `json:"source"`
+	Region  model.Region   `json:"region"`
+	Weight  *float64       `json:"weight"` // 1 without
+	Split   Split          `json:"split"`
+	Up      string         `json:"up"`    // capacity traces
+	Down    string         `json:"down"`  // relative to the suite's file
+	Mask    string         `json:"mask"`  // of the loss of the whole path
+	RTT     string         `json:"rtt"`   // round trip times
+	Paths   *network.Paths `json:"paths"` // in place of the profile's
 }
 
 // cell is the share of the calls that a network type and a region have together.
@@ -52,6 +54,9 @@ type cell struct {
 // whole path, "rtt" of the delay. Weights give the share of the calls
 // that a network type, or a type in a region, has; the networks of that type and region divide it by their own weights.
 // With weights, each network belongs to exactly one of them and each of them has a network.
+//
+// "paths" is the relay sites and what lies beyond the access networks, as in a profile: of a network in place of those of
+// its profile, of the file for all networks that have none.
 //
 // An unknown key, a missing source and a source on both sides of the split are errors that name the file and, where a
 // single place is to blame, the line.
@@ -83,6 +88,11 @@ func parse(data []byte, path string) (*Suite, error) {
 	if err := strictjson.Decode(data, &f); err != nil {
 		return nil, fmt.Errorf("suite %s: %w", path, err)
 	}
+	if f.Paths != nil {
+		if err := f.Paths.ReadRecordings(filepath.Dir(path)); err != nil {
+			return nil, fmt.Errorf("suite %s: %w", path, err)
+		}
+	}
 	s := &Suite{Name: f.Name, About: f.About}
 	if s.Name == "" {
 		return nil, fmt.Errorf("suite %s: name is empty", path)
@@ -91,6 +101,9 @@ func parse(data []byte, path string) (*Suite, error) {
 		n, err := f.Networks[i].open(filepath.Dir(path))
 		if err != nil {
 			return nil, fmt.Errorf("suite %s: networks[%d]: %w", path, i, err)
+		}
+		if f.Paths != nil && n.Profile.Paths.Direct == nil && len(n.Profile.Paths.Sites) == 0 {
+			n.Profile.Paths = *f.Paths
 		}
 		s.Networks = append(s.Networks, n)
 	}
@@ -139,6 +152,12 @@ func (e *networkEntry) open(dir string) (Network, error) {
 			return n, err
 		}
 		apply(&network.Recording{Series: series}, n.Profile, &n.Profile.Down)
+	}
+	if e.Paths != nil {
+		if err := e.Paths.ReadRecordings(dir); err != nil {
+			return n, err
+		}
+		n.Profile.Paths = *e.Paths
 	}
 	if n.Name == "" {
 		n.Name = p.Name

@@ -134,6 +134,15 @@ func (s *Suite) Draw(random *rand.Rand) Network {
 	return s.Networks[len(s.Networks)-1] // rounding
 }
 
+// SiteCount is how many relay sites calls on some network of the suite can use.
+func (s *Suite) SiteCount() int {
+	most := 1
+	for i := range s.Networks {
+		most = max(most, s.Networks[i].Profile.SiteCount())
+	}
+	return most
+}
+
 // Train is the networks a policy may learn from.
 func (s *Suite) Train() []Network { return s.side(Train) }
 

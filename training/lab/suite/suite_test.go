@@ -150,6 +150,36 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
+func TestSuiteFileDeclaresSites(t *testing.T) {
+	const site = `{"name": "%s", "up": {"propagation": {"millis": 9, "source": "s"}}, "down": {"propagation": {"millis": 9, "source": "s"}}}`
+	one, two := fmt.Sprintf(site, "a"), fmt.Sprintf(site, "b")
+	path := filepath.Join(t.TempDir(), "suite.json")
+	load := func(text string) (*suite.Suite, error) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return suite.Load(path)
+	}
+	s, err := load(`{"name": "x", "paths": {"sites": [` + one + `]}, "networks": [
+		{"profile": "wifi", "source": "1"}, {"profile": "4g", "source": "2", "paths": {"sites": [` + one + `, ` + two + `]}}]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if own, given := s.Networks[1].Profile.Paths.Sites, s.Networks[0].Profile.Paths.Sites; len(own) != 2 || len(given) != 1 || s.SiteCount() != 2 {
+		t.Errorf("sites %+v and %+v", own, given)
+	}
+	for text, want := range map[string]string{
+		`{"name": "x", "paths": {"sites": [` + one + `, ` + one + `]}, "networks": [{"profile": "wifi", "source": "1"}]}`:          `paths.sites[1].name "a"`,
+		`{"name": "x", "networks": [{"profile": "wifi", "source": "1", "paths": {"site": []}}]}`:                                   `unknown key "site" in networks[0].paths`,
+		`{"name": "x", "networks": [{"profile": "wifi", "source": "1", "paths": {"direct": {"capacity": {"trace": "none.up"}}}}]}`: "none.up",
+		`{"name": "x", "paths": {"direct": {"loss": {"mask": "none.mask"}}}, "networks": [{"profile": "wifi", "source": "1"}]}`:    "none.mask",
+	} {
+		if _, err := load(text); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	data, err := os.ReadFile("testdata/suite.json")
 	if err != nil {
@@ -158,6 +188,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(data)
 	f.Add([]byte(`{"name": "x", "networks": [{"profile": "wifi", "source": "s", "region": "DE", "split": "validation"}], "weights": [{"type": "wifi", "weight": 2}]}`))
 	f.Add([]byte(`{"name": "x", "networks": [{"profile": "wifi", "source": "s"}]}`))
+	f.Add([]byte(`{"name": "x", "paths": {"direct": {"propagation": {"millis": 9, "source": "s"}}}, "networks": [{"profile": "wifi", "source": "s", "paths": {"sites": []}}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if bytes.ContainsAny(data, `/.\\`) {
 			return // only names of committed profiles, no files of this machine

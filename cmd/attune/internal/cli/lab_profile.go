@@ -22,8 +22,8 @@ func newLabProfile(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "profile [NAME | FILE.json | --networks FOLDER...]",
 		Short: "Show the networks of a suite, where they come from and how well they fit",
-		Long: "Without a name, lists the networks of a suite: type, region, share of the calls, split, mean capacity, delay, loss, and\n" +
-			"where each comes from. With the name of one, or the file of a profile, shows every figure with its source and, for a\n" +
+		Long: "Without a name, lists the networks of a suite: type, region, share of the calls, split, mean capacity, delay, loss,\n" +
+			"number of relay sites, and where each comes from. With the name of one, or the file of a profile, shows every figure with its source and, for a\n" +
 			"fitted profile, the files and the goodness of fit.",
 		Example: "  attune lab profile\n" +
 			"  attune lab profile 4g\n" +
@@ -97,6 +97,7 @@ func (s *settings) showProfile(p *network.Profile, asJSON bool) error {
 	if p.NAT.Symmetric {
 		fmt.Fprintf(s.out, "\nNAT: symmetric, no direct path between two such networks; %s\n", p.NAT.Source)
 	}
+	printPaths(s.out, &p.Paths)
 	if p.Fit == nil {
 		return nil
 	}
@@ -104,12 +105,31 @@ func (s *settings) showProfile(p *network.Profile, asJSON bool) error {
 	return printFit(s.out, p.Fit)
 }
 
+// printPaths shows what a profile declares beyond the access network.
+func printPaths(out io.Writer, p *network.Paths) {
+	if p.Direct != nil {
+		printDirection(out, "direct path, each way, beyond both access networks", p.Direct)
+	}
+	for i := range p.Sites {
+		site := &p.Sites[i]
+		printDirection(out, fmt.Sprintf("relay site %d (%s), from the access network to it", 1+i, site.Name), &site.Up)
+		printDirection(out, fmt.Sprintf("relay site %d (%s), from it to the access network", 1+i, site.Name), &site.Down)
+	}
+}
+
 func printDirection(out io.Writer, name string, d *network.Direction) {
 	line := func(what, figures, source string) {
-		fmt.Fprintf(out, "  %-12s %s\n               %s\n", what, figures, source)
+		fmt.Fprintf(out, "  %-12s %s\n", what, figures)
+		if source != "" {
+			fmt.Fprintf(out, "               %s\n", source)
+		}
 	}
 	fmt.Fprintf(out, "\n%s\n", name)
-	capacity := []string{kbps(d) + " kbit/s on average"}
+	average := kbps(d)
+	if average != unlimited {
+		average += " kbit/s on average"
+	}
+	capacity := []string{average}
 	for _, state := range d.Capacity.States {
 		capacity = append(capacity, fmt.Sprintf("%.4g for %.3g s", state.Kbps, state.MeanDwellMillis/1000))
 	}
@@ -117,11 +137,13 @@ func printDirection(out io.Writer, name string, d *network.Direction) {
 		capacity = append(capacity, fmt.Sprintf("recorded for %.0f s, longest outage %.1f s", t.Duration().Seconds(), t.LongestOutage().Seconds()))
 	}
 	line("capacity", strings.Join(capacity, "; "), d.Capacity.Source)
-	queue := fmt.Sprintf("%d bytes", d.Queue.Bytes)
-	if d.Queue.CoDel != nil {
-		queue += ", CoDel"
+	if d.Queue.Bytes > 0 {
+		queue := fmt.Sprintf("%d bytes", d.Queue.Bytes)
+		if d.Queue.CoDel != nil {
+			queue += ", CoDel"
+		}
+		line("queue", queue, d.Queue.Source)
 	}
-	line("queue", queue, d.Queue.Source)
 	line("propagation", fmt.Sprintf("%.1f ms", oneWayMillis(d)), d.Propagation.Source)
 	if d.Jitter != (network.Jitter{}) {
 		line("jitter", fmt.Sprintf("%s, %.3g ms, spread %.3g", d.Jitter.Distribution, d.Jitter.Millis, d.Jitter.Spread), d.Jitter.Source)
@@ -221,18 +243,18 @@ func totalWeight(set *suite.Suite) float64 {
 func printSuite(out io.Writer, set *suite.Suite) error {
 	fmt.Fprintf(out, "Suite %s: %d networks, %d to train on, %d held out. %s\n\n", set.Name, len(set.Networks), len(set.Train()), len(set.Validation()), set.About)
 	w := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NETWORK\tTYPE\tREGION\tCALLS\tSPLIT\tUP KBIT/S\tDOWN KBIT/S\tDELAY MS\tLOSS\tFROM")
+	fmt.Fprintln(w, "NETWORK\tTYPE\tREGION\tCALLS\tSPLIT\tUP KBIT/S\tDOWN KBIT/S\tDELAY MS\tLOSS\tSITES\tFROM")
 	total := totalWeight(set)
 	for _, n := range set.Networks {
 		p := n.Profile
 		loss := 1 - (1-p.Up.Loss.Mean())*(1-p.Down.Loss.Mean())
-		fmt.Fprintf(w, "%s\t%v\t%v\t%.1f %%\t%v\t%s\t%s\t%.0f\t%.2f %%\t%s\n", n.Name, n.Type, n.Region, 100*n.Weight/total, n.Split,
-			kbps(&p.Up), kbps(&p.Down), oneWayMillis(&p.Up)+oneWayMillis(&p.Down), 100*loss, origin(p))
+		fmt.Fprintf(w, "%s\t%v\t%v\t%.1f %%\t%v\t%s\t%s\t%.0f\t%.2f %%\t%d\t%s\n", n.Name, n.Type, n.Region, 100*n.Weight/total, n.Split,
+			kbps(&p.Up), kbps(&p.Down), oneWayMillis(&p.Up)+oneWayMillis(&p.Down), 100*loss, p.SiteCount(), origin(p))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(out, "\nDelay and loss are those of one call direction over two such networks without queueing; \"attune lab profile NAME\" shows the sources.")
+	_, err := fmt.Fprintln(out, "\nDelay and loss are those of one call direction over two such networks without queueing, and without what a profile declares\nbeyond them; sites are the relay sites. \"attune lab profile NAME\" shows all, with the sources.")
 	return err
 }
 
@@ -270,8 +292,10 @@ func kbps(d *network.Direction) string {
 	if mean := d.Capacity.MeanKbps(); mean > 0 {
 		return fmt.Sprintf("%.0f", mean)
 	}
-	return "no limit"
+	return unlimited
 }
+
+const unlimited = "no limit"
 
 // oneWayMillis is the mean delay of an empty direction.
 func oneWayMillis(d *network.Direction) float64 {
