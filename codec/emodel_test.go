@@ -22,29 +22,41 @@ func TestCheckPoints(t *testing.T) {
 		got, want float64
 		tolerance float64
 	}{
-		// ITU-T G.107, annex B: R = 93.2 is 4.41; table B.1: 90, 80, 70, 60 and 50.
+		// R at the default values, before any impairment: clause 7.7 of G.107, G.107.1 and G.107.2.
+		{"narrowband default R", codec.Narrowband.Rating(0, 0), 93.2, 0},
+		{"wideband default R", codec.Wideband.Rating(0, 0), 129, 0},
+		{"fullband default R", codec.Full.Rating(0, 0), 148, 0},
+		// MOS of R: ITU-T G.107, annex B (R = 93.2 is 4.41; table B.1: 90, 80, 70, 60 and 50).
 		{"narrowband ideal", codec.Narrowband.MOS(93.2), 4.41, 0.005},
 		{"R 90", codec.Narrowband.MOS(90), 4.34, 0.005},
 		{"R 80", codec.Narrowband.MOS(80), 4.03, 0.007},
 		{"R 70", codec.Narrowband.MOS(70), 3.60, 0.005},
 		{"R 60", codec.Narrowband.MOS(60), 3.10, 0.005},
 		{"R 50", codec.Narrowband.MOS(50), 2.58, 0.006},
-		// ITU-T G.113 (09/2024), table IV.1: Ie,wb of AMR-WB, on the scale of G.107.1.
+		// The ends of the scale: 1 at R = 0 and 4.5 from 100 on (G.107, eq. B-4), of R/1.29 (G.107.1, annex A) and R/1.48
+		// (G.107.2, annex A).
+		{"R 0", codec.Narrowband.MOS(0), 1, 0},
+		{"R 100", codec.Narrowband.MOS(100), 4.5, 0},
+		{"wideband R 129", codec.Wideband.MOS(129), 4.5, 0},
+		{"wideband R 90 x 1.29", codec.Wideband.MOS(90 * 1.29), 4.34, 0.005},
+		{"fullband R 148", codec.Full.MOS(148), 4.5, 0},
+		{"fullband R 90 x 1.48", codec.Full.MOS(90 * 1.48), 4.34, 0.005},
+		// ITU-T G.113 (09/2024), table IV.1: Ie,wb of AMR-WB, in R of G.107.1, clause 7.1, and MOS of its annex A.
 		{"wideband ie 8", rating(codec.Wideband, 8, 1, 0, 0), 4.42, 0.005},
 		{"wideband ie 13", rating(codec.Wideband, 13, 1, 0, 0), 4.337096, 5e-7},
 		{"wideband ie 26", rating(codec.Wideband, 26, 1, 0, 0), 4.02, 0.005},
 		{"wideband ie 41", rating(codec.Wideband, 41, 1, 0, 0), 3.51, 0.005},
-		// G.107.2, with the values a media server uses for any fullband codec.
+		// G.107.2, clauses 7.1, 7.4, 7.5 and annex A, with the values a media server uses for any fullband codec.
 		{"fullband 0 ms 0 %", rating(codec.Full, 10.2, 4.3, 0, 0), 4.41, 0.005},
 		{"fullband 140 ms 3 %", rating(codec.Full, 10.2, 4.3, 3, 140*ms), 3.06, 0.005},
 		// The improved simplified E-model of 2013.
 		{"simplified 0 ms 0 %", codec.SimplifiedG711(0, 0), 4.34, 0.005},
 		{"simplified 140 ms 3 %", codec.SimplifiedG711(3, 140*ms), 3.65, 0.005},
-		// The whole formula of G.107 for G.711, which no PLC helps: far below the simplified one.
+		// The whole of G.107 (clauses 7.1, 7.4 and 7.5) for G.711, which no PLC helps: far below the simplified one.
 		{"narrowband 140 ms 3 %", rating(codec.Narrowband, 0, 4.3, 3, 140*ms), 2.79, 0.005},
-		// The effective impairment by hand: 13 + 82 * 4 / (4/2 + 18).
+		// Ie,eff of clause 7.5 (G.107, eq. 7-29) by hand: 13 + 82 * 4 / (4/2 + 18).
 		{"ie,eff", codec.Wideband.EffectiveImpairment(13, 18, 4, 2), 29.4, 1e-9},
-		// The delay impairment by hand at 200 ms: 25 * (2^(1/6) - 3 (1+3^-6)^(1/6) + 2).
+		// Idd of clause 7.4 (G.107, eq. 7-27 and 7-28; G.107.2 takes it by 1.48) by hand at 200 ms: 25 * (2^(1/6) - 3 (1+3^-6)^(1/6) + 2).
 		{"idd 200 ms", codec.Narrowband.DelayImpairment(200 * ms), 3.0443, 1e-3},
 		{"idd 200 ms, fullband", codec.Full.DelayImpairment(200 * ms), 1.48 * 3.0443, 1e-3},
 		{"idd 100 ms", codec.Full.DelayImpairment(100 * ms), 0, 0},
