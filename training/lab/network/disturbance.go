@@ -6,30 +6,50 @@ import (
 	"time"
 )
 
-// lossProcess is the Gilbert-Elliott chain in continuous time. A two-state chain forgets its state at a constant rate:
-// the chance of being bad after a time dt is badShare + (state - badShare) * memory^(dt/LossStep), with memory = 1-P-R,
-// which at dt = LossStep gives exactly P and R.
+// lossProcess is the Gilbert-Elliott chain in continuous time. The chance of being bad a time dt after a known state is
+// badShare + (state - badShare) * memory^(dt/LossStep), with memory = 1-P-R, which at dt = LossStep gives exactly P and
+// R. Such a chain stays in each state for an exponentially distributed time; the spells are drawn as such, from numbers
+// of their own, so that they come at the same times whatever is sent.
 type lossProcess struct {
 	model  Loss
-	share  float64
-	forget float64 // logarithm of memory per nanosecond; -Inf where nothing is remembered
-	bad    bool
-	at     time.Duration
+	spells *rand.Rand
+	stay   [2]float64 // mean nanoseconds in the good and in the bad state
+	state  int        // 1 = bad
+	end    time.Duration
 
-	step time.Duration // the latest time between two packets, which most have in common
-	kept float64       // what is remembered after it
+	forgetful bool // without memory there are no spells: each packet finds a state of its own
+	at        time.Duration
 
 	mask maskPlayer // takes the place of the chain where set
 }
 
-func newLossProcess(model Loss, random *rand.Rand) lossProcess {
+func newLossProcess(model Loss, spells *rand.Rand) lossProcess {
 	if model.Mask != nil {
-		return lossProcess{mask: newMaskPlayer(model.Mask, random)}
+		return lossProcess{mask: newMaskPlayer(model.Mask, spells)}
 	}
-	p := lossProcess{model: model, share: model.badShare()}
-	p.forget = math.Log(max(0, 1-model.P-model.R)) / float64(LossStep)
-	p.bad = p.share > 0 && random.Float64() < p.share
+	share := model.badShare()
+	p := lossProcess{model: model, spells: spells, end: forever, at: -1}
+	if share > 0 && spells.Float64() < share {
+		p.state = 1
+	}
+	if share == 0 || share == 1 {
+		return p
+	}
+	memory := 1 - model.P - model.R
+	if p.forgetful = memory <= 0; p.forgetful {
+		return p
+	}
+	step := float64(LossStep) / -math.Log(memory)
+	p.stay = [2]float64{step / share, step / (1 - share)}
+	p.end = 0
+	p.turn()
 	return p
+}
+
+// turn draws how long the state that began lasts.
+func (p *lossProcess) turn() {
+	stay := p.spells.ExpFloat64() * p.stay[p.state]
+	p.end += time.Duration(min(max(stay, 1), float64(forever-p.end)/2))
 }
 
 // lose moves the chain to time t and draws whether a packet is lost.
@@ -37,38 +57,21 @@ func (p *lossProcess) lose(t time.Duration, random *rand.Rand) bool {
 	if p.mask.mask != nil {
 		return p.mask.lose(t)
 	}
-	if p.share > 0 && t > p.at {
-		state := 0.0
-		if p.bad {
-			state = 1
+	if p.forgetful && t > p.at {
+		p.state, p.at = 0, t
+		if random.Float64() < p.model.badShare() {
+			p.state = 1
 		}
-		p.bad = p.turns(random.Float64(), state, t-p.at)
 	}
-	p.at = max(p.at, t)
+	for p.end <= t {
+		p.state = 1 - p.state
+		p.turn()
+	}
 	chance := p.model.Good
-	if p.bad {
+	if p.state == 1 {
 		chance = p.model.Bad
 	}
 	return chance > 0 && random.Float64() < chance
-}
-
-// turns reports whether the chain is bad a time dt after it was in a state, given a draw. Since exp(x) is between 1+x
-// and 1, most draws are decided without it; the margin is far above what rounding could change.
-func (p *lossProcess) turns(draw, state float64, dt time.Duration) bool {
-	const margin = 1e-9
-	if least := 1 + p.forget*float64(dt); least > 0 {
-		now, then := p.share+(state-p.share), p.share+(state-p.share)*least
-		if draw < min(now, then)-margin {
-			return true
-		}
-		if draw >= max(now, then)+margin {
-			return false
-		}
-	}
-	if dt != p.step {
-		p.step, p.kept = dt, exp(p.forget*float64(dt))
-	}
-	return draw < p.share+(state-p.share)*p.kept
 }
 
 // draw is one extra delay.

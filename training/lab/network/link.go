@@ -71,8 +71,9 @@ type Link struct {
 	events    *interruptions
 }
 
-// NewLink starts a direction of a network. The seed drives capacity, jitter and loss. The direction is one that
-// Profile.Validate would accept, but for the sources, or leaves parts at zero for "no limit".
+// NewLink starts a direction of a network. The seed drives capacity, jitter and loss. Changes of the capacity and spells
+// of loss depend on the seed alone, so that two calls on the same seed live through the same ones whatever they send. The
+// direction is one that Profile.Validate would accept, but for the sources, or leaves parts at zero for "no limit".
 func NewLink(d Direction, seed uint64) *Link {
 	return newLink(d, seed, -1)
 }
@@ -91,8 +92,8 @@ func (p *Profile) Links(seed uint64) (up, down *Link) {
 // newLink starts traces at a given place, or at a random one if it is negative.
 func newLink(d Direction, seed uint64, traceStart time.Duration) *Link {
 	l := &Link{direction: d, random: rand.New(rand.NewPCG(seed, 0x6c696e6b))}
-	l.server = newServer(d.Capacity, l.random, traceStart)
-	l.loss = newLossProcess(d.Loss, l.random)
+	l.server = newServer(d.Capacity, rand.New(rand.NewPCG(seed, 0x6361706163697479)), traceStart)
+	l.loss = newLossProcess(d.Loss, rand.New(rand.NewPCG(seed, 0x6c6f7373)))
 	l.constant = d.Propagation.Duration()
 	if d.Propagation.Series != nil {
 		l.varying = newSeriesPlayer(d.Propagation, l.random)
