@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/dtls/v3"
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
 	"github.com/pion/interceptor/pkg/report"
@@ -105,6 +106,9 @@ func (c *Client) settings() webrtc.SettingEngine {
 	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
 	settings.DisableActiveTCP(true)
+	// The profile that every WebRTC endpoint has (RFC 8827, section 6.5) before the one that pion would choose: AES-GCM makes
+	// each packet 6 bytes longer, 2.4 kbit/s of a call.
+	settings.SetSRTPProtectionProfiles(dtls.SRTP_AES128_CM_HMAC_SHA1_80, dtls.SRTP_AEAD_AES_128_GCM)
 	settings.SetICETimeouts(disconnectedTimeout, failedTimeout, keepAliveInterval)
 	// A relay candidate is the only kind offered when a relay is chosen: do not wait for a better one.
 	settings.SetRelayAcceptanceMinWait(0)
