@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -46,6 +47,16 @@ func Sites(count int) []policy.Site {
 
 func relayIP(i int) string { return relayNet + strconv.Itoa(1+i) }
 
+// LinksSeeds are the seeds of the access networks (see network.Profile.Links) of the caller and the callee of a Plan with
+// such a Seed, for a simulation of a call on the same networks.
+func LinksSeeds(planSeed uint64) [2]uint64 {
+	seed := random(planSeed).Uint64()
+	return [2]uint64{vnet.LinksSeed(seed, netip.MustParseAddr(callerIP)), vnet.LinksSeed(seed, netip.MustParseAddr(calleeIP))}
+}
+
+// random is what a plan's seed draws from: the seed of the network first.
+func random(planSeed uint64) *rand.Rand { return rand.New(rand.NewPCG(planSeed, 0x6c6162)) }
+
 // site is where one call takes place: a network of its own with relays, and what is drawn for the call.
 type site struct {
 	plan    *Plan
@@ -56,7 +67,7 @@ type site struct {
 }
 
 func newSite(plan *Plan, began time.Time) (*site, error) {
-	random := rand.New(rand.NewPCG(plan.Seed, 0x6c6162))
+	random := random(plan.Seed)
 	s := &site{plan: plan, began: began, random: random, network: vnet.New(vnet.Config{Seed: random.Uint64()})}
 	for i := range plan.Profile.SiteCount() {
 		host, err := s.network.AddSite(relayIP(i), RelaySite+model.Site(i))

@@ -71,7 +71,7 @@ func (h *Host) setProfile(profile *network.Profile) {
 	h.up, h.down = nil, nil
 	h.peers, h.sites = make(map[netip.Addr]*network.Link), make(map[model.Site]around)
 	if profile != nil {
-		h.up, h.down = profile.Links(h.network.seedFor(h.addr, h.moves))
+		h.up, h.down = profile.Links(linksSeed(h.network.config.Seed, h.addr, h.moves))
 	}
 	h.moves++
 }
@@ -87,7 +87,7 @@ func (h *Host) around(site model.Site) around {
 	}
 	a, made := h.sites[site]
 	if !made {
-		a.up, a.down = declared.Links(h.network.seedFor(h.addr, h.moves<<8|uint64(site)))
+		a.up, a.down = declared.Links(linksSeed(h.network.config.Seed, h.addr, h.moves<<8|uint64(site)))
 		h.sites[site] = a
 	}
 	return a
@@ -100,7 +100,7 @@ func (h *Host) direct(to *Host) *network.Link {
 	}
 	link := h.peers[to.addr]
 	if link == nil {
-		link, _ = h.profile.Paths.DirectLinks(h.network.seedFor(h.addr, h.moves<<8) ^ h.network.seedFor(to.addr, 0))
+		link, _ = h.profile.Paths.DirectLinks(linksSeed(h.network.config.Seed, h.addr, h.moves<<8) ^ linksSeed(h.network.config.Seed, to.addr, 0))
 		h.peers[to.addr] = link
 	}
 	return link

@@ -126,11 +126,15 @@ func (n *Network) Close() error {
 // now is the network's time.
 func (n *Network) now() time.Duration { return time.Since(n.start) }
 
-// seedFor derives the seed of a host's links; a host that changes its network draws anew.
-func (n *Network) seedFor(addr netip.Addr, moves uint64) uint64 {
+// LinksSeed is the seed of the links (see network.Profile.Links) that a Network of a Seed gives the host of an address when
+// it is added.
+func LinksSeed(seed uint64, addr netip.Addr) uint64 { return linksSeed(seed, addr, 0) }
+
+// linksSeed derives the seed of a host's links; a host that changes its network draws anew.
+func linksSeed(seed uint64, addr netip.Addr, moves uint64) uint64 {
 	a := addr.As4()
 	id := uint64(a[0])<<24 | uint64(a[1])<<16 | uint64(a[2])<<8 | uint64(a[3])
-	return rand.NewPCG(n.config.Seed, id<<16|moves).Uint64()
+	return rand.NewPCG(seed, id<<16|moves).Uint64()
 }
 
 // send puts a packet on its way from a host.
