@@ -18,6 +18,9 @@ type Plan struct {
 	Profile *network.Profile
 	// Seed drives the networks, where the speech begins, and the phases of the clocks.
 	Seed uint64
+	// LinksSeeds are those of the caller's and the callee's access networks, where other calls are to live through the same
+	// ones; see network.Profile.Links. 0 draws them from Seed.
+	LinksSeeds [2]uint64
 	// Duration of the call from when media can flow. Required.
 	Duration time.Duration
 	// Frames is the speech. Required; share it between calls.
@@ -92,7 +95,6 @@ type Leg struct {
 const (
 	setupPatience   = 15 * time.Second
 	silencePatience = 27 * time.Second // ICE: disconnected, then failed
-	tellEvery       = time.Second
 )
 
 // call is a call in progress.
@@ -145,15 +147,21 @@ func (c *call) prepare() error {
 	for i := range c.sides {
 		s := &side{
 			frames: c.plan.Frames, buffer: newBuffer(), sentMedia: -1,
-			reported: make([]told, 0, toldPerSecond*int(min(c.plan.Duration, time.Hour)/tellEvery+1)),
+			reported: make([]told, 0, toldPerSecond*int(min(c.plan.Duration, time.Hour)/tellEvery[clockRTCP]+1)),
 			tick:     random.IntN(max(1, int(c.plan.Frames.Duration()/playout.Tick)/wholeTicks)) * wholeTicks,
 		}
-		s.wire.up, s.wire.down = c.plan.Profile.Links(random.Uint64())
-		s.phase = time.Duration(random.Int64N(int64(playout.Tick)))
-		for clock := range s.clocks {
-			s.clocks[clock] = time.Duration(random.Int64N(int64(tellEvery)))
+		links := random.Uint64()
+		if given := c.plan.LinksSeeds[i]; given != 0 {
+			links = given
 		}
+		s.wire.up, s.wire.down = c.plan.Profile.Links(links)
+		s.phase = time.Duration(random.Int64N(int64(playout.Tick)))
+		s.created = time.Duration(random.Int64N(int64(tellEvery[clockRTCP])))
 		s.sequence, s.stamp = uint16(random.Uint32()), random.Uint32()
+		// The kinds of RTCP of a client are due at once. In which order its goroutines come to it shows on paths that are
+		// full, and hardly changes within a call.
+		s.reports = [...]kind{kindSenderReport, kindReport, kindFeedback}
+		random.Shuffle(len(s.reports), func(i, j int) { s.reports[i], s.reports[j] = s.reports[j], s.reports[i] })
 		if c.plan.FromStart {
 			s.tick = 0
 		}
@@ -196,11 +204,9 @@ func (c *call) talk(begin time.Duration) error {
 	c.result.Stage = model.StageMedia
 	end := begin + c.plan.Duration
 	first := c.move.former
-	for _, s := range c.sides {
+	for i, s := range c.sides {
 		s.phase += begin
-		for clock := range s.clocks {
-			s.clocks[clock] += begin + tellEvery
-		}
+		s.startClocks(begin, i == caller || first.transport == model.TransportDirect)
 		s.lastCame = begin
 		s.driver.TransportIs(c.epoch.Add(begin), first.transport, first.site)
 	}

@@ -33,10 +33,12 @@ type repeated struct {
 type kind uint8
 
 const (
-	kindMedia    kind = iota
-	kindFeedback      // Attune's APP packet
-	kindReport        // a receiver report
-	kindOther         // what only takes room: sender reports, ICE, DTLS
+	kindMedia        kind = iota
+	kindFeedback          // Attune's APP packet
+	kindReport            // a receiver report
+	kindSenderReport      // which the next receiver report answers
+	kindConsent           // a request of ICE, which is answered
+	kindOther             // what only takes room: ICE and DTLS
 )
 
 // wire is one access network of a call: both directions.
@@ -59,7 +61,8 @@ type datagrams struct {
 	middle   time.Duration    // across the core
 	via      [2]*network.Link // the stretches in place of it; nil where there are none
 	overhead int              // bytes on the wire beyond the payload
-	severed  bool             // no address translator lets it through
+	relayed  bool
+	severed  bool // no address translator lets it through
 	flying   arrivals
 }
 
@@ -69,6 +72,7 @@ func newDatagrams(wires [2]wire, from int, t policyTransport, b *beyond) *datagr
 	if t.transport == model.TransportDirect {
 		d.via[0] = b.direct[from]
 	} else {
+		d.relayed = true
 		d.middle = b.core
 		d.via = [2]*network.Link{b.site(from, t.site).up, b.site(1-from, t.site).down}
 	}
@@ -81,6 +85,9 @@ func newDatagrams(wires [2]wire, from int, t policyTransport, b *beyond) *datagr
 }
 
 func (d *datagrams) send(now time.Duration, bytes int, p packet) {
+	if d.relayed {
+		bytes = channelData(bytes)
+	}
 	wireBytes := bytes + d.overhead
 	at, dropped := d.up.Send(now, wireBytes, network.UDP)
 	if dropped != network.Delivered || d.severed {
@@ -100,6 +107,10 @@ func (d *datagrams) send(now time.Duration, bytes int, p packet) {
 	p.at = at
 	d.flying.put(p)
 }
+
+// channelData is a payload with what brings its packet to a multiple of 4 bytes in the ChannelData message of a relay
+// (RFC 8656, section 12.5; over UDP too, as pion does). RTP header and SRTP tag take 22.
+func channelData(bytes int) int { return (bytes+22+3)&^3 - 22 }
 
 func (d *datagrams) advance(now time.Duration, deliver func(packet)) { d.flying.until(now, deliver) }
 

@@ -28,7 +28,9 @@ type side struct {
 	stamp    uint32
 	latest   [model.MaxREDDepth]sentFrame // sent before, the latest first
 	phase    time.Duration                // of its clock within a tick
-	clocks   [rtcpKinds]time.Duration     // when each kind of RTCP is sent next
+	clocks   [clocks]time.Duration        // when what comes with each is sent next
+	created  time.Duration                // when the clocks began, within a second
+	reports  [3]kind                      // of RTCP, in the order they are sent in
 	lastCame time.Duration                // when anything came last
 	recent   reception
 	watch    Watcher
@@ -48,12 +50,15 @@ type told struct {
 // toldPerSecond is how many kinds of RTCP tell something.
 const toldPerSecond = 2
 
-// The sizes of RTCP packets, each sent on its own as pion does: on the wire they carry an SRTCP index and tag (14 bytes)
-// where media have an RTP header and an SRTP tag (22, counted by model.Transport.OverheadBytes).
+// The sizes of packets of RTCP, each sent on its own as pion does, and of STUN (a binding request as ICE makes it, and its
+// answer): on the wire these carry an SRTCP index and tag (14 bytes) or nothing, where media have an RTP header and an SRTP
+// tag (22, counted by model.Transport.OverheadBytes).
 const (
 	feedbackBytes     = 60 + 14 - 22
 	reportBytes       = 32 + 14 - 22
 	senderReportBytes = 28 + 14 - 22
+	consentBytes      = 112 - 22
+	consentedBytes    = 64 - 22
 )
 
 // speak codes the tick that begins now, and sends the frame that begins with it. A frame is sent when its audio is
@@ -144,45 +149,77 @@ func (s *side) play(now time.Duration) {
 	}
 }
 
-// The kinds of RTCP that a side sends once a second, each by a clock of its own.
+// The clocks of what a side sends in between. RTCP has one for all its kinds, as the tickers of a client all begin with its
+// peer connection.
 const (
-	clockSenderReport = iota
-	clockReport
-	clockFeedback
-	rtcpKinds
+	clockRTCP    = iota
+	clockConsent // ICE asks whether the peer still wants to hear (RFC 7675)
+	clocks
 )
 
-// tell sends the RTCP that is due before the next tick.
+// tellEvery is how often each clock strikes. That of consent is the keep-alive interval of the clients of package lab.
+var tellEvery = [clocks]time.Duration{clockRTCP: time.Second, clockConsent: 2 * time.Second}
+
+// checkEvery is how often ICE repeats its checks until they have found a pair. Its keep-alives go on from there.
+const checkEvery = 200 * time.Millisecond
+
+// startClocks sets the clocks to when they strike first, once media flow. They have run since the peer connection was
+// made: when the call began, or on the callee of a relayed call once the caller had its relay, which counts as any time.
+func (s *side) startClocks(begin time.Duration, fromStart bool) {
+	if fromStart {
+		s.created = 0
+	}
+	strike := func(clock int, from time.Duration) {
+		late := max(begin-from, 0)
+		s.clocks[clock] = from + (late/tellEvery[clock]+1)*tellEvery[clock]
+	}
+	strike(clockRTCP, s.created)
+	strike(clockConsent, begin/checkEvery*checkEvery)
+}
+
+// tell sends what is due before the next tick.
 func (s *side) tell(now time.Duration, epoch time.Time) {
 	for {
-		clock, at := 0, s.clocks[0]
-		for i, due := range s.clocks {
-			if due < at {
-				clock, at = i, due
-			}
+		clock := clockRTCP
+		if s.clocks[clockConsent] < s.clocks[clockRTCP] {
+			clock = clockConsent
 		}
+		at := s.clocks[clock]
 		if at >= now+playout.Tick {
 			return
 		}
-		s.clocks[clock] += tellEvery
-		s.rtcp(clock, max(at, now), epoch)
+		s.clocks[clock] += tellEvery[clock]
+		at = max(at, now)
+		if clock == clockConsent {
+			s.out.send(at, consentBytes, packet{kind: kindConsent})
+			continue
+		}
+		s.rtcp(at, epoch)
 	}
 }
 
-func (s *side) rtcp(clock int, now time.Duration, epoch time.Time) {
-	if clock == clockSenderReport {
-		s.out.send(now, senderReportBytes, packet{kind: kindOther})
+// rtcp sends a report of each kind.
+func (s *side) rtcp(now time.Duration, epoch time.Time) {
+	for _, k := range s.reports {
+		s.report(k, now, epoch)
+	}
+}
+
+// report sends a sender report, a receiver report or feedback.
+func (s *side) report(k kind, now time.Duration, epoch time.Time) {
+	if k == kindSenderReport {
+		s.out.send(now, senderReportBytes, packet{kind: k, sent: now})
 		return
 	}
-	report, heard := s.recent.report()
+	report, heard := s.recent.report(now, epoch)
 	if !heard {
 		return
 	}
 	t := told{report: report}
-	bytes, k := reportBytes, kindReport
-	if clock == clockFeedback {
+	bytes := reportBytes
+	if k == kindFeedback {
 		t.feedback = s.driver.Feedback(epoch.Add(now), s.buffer.Stats())
-		bytes, k = feedbackBytes, kindFeedback
+		bytes = feedbackBytes
 	}
 	s.reported = append(s.reported, t)
 	s.out.send(now, bytes, packet{kind: k, told: int32(len(s.reported) - 1)})
@@ -197,6 +234,12 @@ func (s *side) take(p packet, peer *side, epoch time.Time) {
 		return
 	case kindReport:
 		s.driver.TakeReport(epoch.Add(p.at), peer.reported[p.told].report)
+		return
+	case kindConsent:
+		s.out.send(p.at, consentedBytes, packet{kind: kindOther})
+		return
+	case kindSenderReport:
+		s.recent.sender, s.recent.senderAt = p.sent, p.at
 		return
 	case kindOther:
 		return
@@ -240,6 +283,8 @@ type reception struct {
 	received uint32
 	transit  float64
 	jitter   float64 // in timestamp units
+
+	sender, senderAt time.Duration // when the latest sender report was sent, and when it came; 0 = none yet
 }
 
 func (r *reception) observe(p packet) {
@@ -263,9 +308,20 @@ func (r *reception) observe(p packet) {
 	r.transit = transit
 }
 
-func (r *reception) report() (rtcp.ReceptionReport, bool) {
+func (r *reception) report(now time.Duration, epoch time.Time) (rtcp.ReceptionReport, bool) {
 	lost := int64(r.highest-r.base) + 1 - int64(r.received)
-	return rtcp.ReceptionReport{
+	report := rtcp.ReceptionReport{
 		TotalLost: uint32(max(lost, 0)) & 0xffffff, LastSequenceNumber: r.highest, Jitter: uint32(r.jitter),
-	}, r.begun
+	}
+	if r.senderAt > 0 {
+		report.LastSenderReport = ntpMiddle(epoch.Add(r.sender))
+		report.Delay = uint32((now - r.senderAt).Seconds() * (1 << 16))
+	}
+	return report, r.begun
+}
+
+// ntpMiddle is the middle 32 bits of the NTP timestamp of t (RFC 3550, section 4).
+func ntpMiddle(t time.Time) uint32 {
+	const since1900 = 2_208_988_800
+	return uint32(t.Unix()+since1900)<<16 | uint32(uint64(t.Nanosecond())<<16/1_000_000_000)
 }

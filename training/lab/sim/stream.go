@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/attune-calls/attune/model"
@@ -16,7 +17,9 @@ type streams struct {
 	proto   network.Protocol
 	extra   int // bytes of a message beyond the payload of RTP: headers, SRTP tag, TURN framing, TLS record
 	flying  segments
-	arrived [2][]packet // at the sides, in order, not delivered yet
+	now     time.Duration // up to which time has passed
+	waiting []waiting     // to be sent later
+	arrived [2][]packet   // at the sides, in order, not delivered yet
 	scratch [8 << 10]byte
 }
 
@@ -100,8 +103,24 @@ func (c *connection) up() bool { return c.ends[client].Established() }
 
 // send gives a side's connection a message.
 func (s *streams) send(now time.Duration, side, bytes int, p packet) {
-	s.sides[side].put(client, message{bytes + s.extra, p})
-	s.flush(now, side, client)
+	w := waiting{now, side, message{channelData(bytes) + s.extra, p}}
+	if now > s.now { // what is on its way by then goes first
+		s.waiting = append(s.waiting, w)
+		return
+	}
+	s.put(w)
+}
+
+// waiting is a message that is sent at a time.
+type waiting struct {
+	at      time.Duration
+	side    int
+	message message
+}
+
+func (s *streams) put(w waiting) {
+	s.sides[w.side].put(client, w.message)
+	s.flush(w.at, w.side, client)
 }
 
 func (c *connection) put(end int, m message) {
@@ -168,9 +187,18 @@ func (c *connection) cross(at time.Duration, end, wireBytes int, s *streams) (ar
 func (s *streams) advance(now time.Duration) {
 	for {
 		at, side, end, due := s.next()
+		if i := s.nextWaiting(); i >= 0 && s.waiting[i].at <= min(at, now) {
+			w := s.waiting[i]
+			s.waiting = slices.Delete(s.waiting, i, i+1)
+			s.now = w.at
+			s.put(w)
+			continue
+		}
 		if at > now {
+			s.now = max(s.now, now)
 			return
 		}
+		s.now = max(s.now, at)
 		if due {
 			s.sides[side].ends[end].Tick(at)
 			s.flush(at, side, end)
@@ -190,6 +218,17 @@ func (s *streams) advance(now time.Duration) {
 		s.read(at, f.side, f.to)
 		s.flush(at, f.side, f.to)
 	}
+}
+
+// nextWaiting is the message to send first, or -1.
+func (s *streams) nextWaiting() int {
+	first := -1
+	for i := range s.waiting {
+		if first < 0 || s.waiting[i].at < s.waiting[first].at {
+			first = i
+		}
+	}
+	return first
 }
 
 // next is what happens next: the arrival of a segment, or the deadline of an end.
