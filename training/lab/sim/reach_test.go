@@ -31,7 +31,7 @@ func TestWhichTransportsGetThrough(t *testing.T) {
 		{"symmetric NAT", &symmetric, model.TransportRelayUDP, true},
 		{"symmetric NAT", &symmetric, model.TransportRelayTCP, true},
 	} {
-		options := []policy.Option{policy.WithSource(always(t, action(24, model.BandwidthWide, 20, 0, test.transport)))}
+		options := []policy.Option{policy.WithSource(always(t, opus(24, model.BandwidthWide, 20, 0, test.transport)))}
 		r := mustCall(t, sim.Plan{
 			Profile: test.profile, Seed: 1, Duration: 10 * time.Second, Frames: frames, Caller: options, Callee: options,
 		})

@@ -26,9 +26,9 @@ func redundant(depth uint8, a model.Action) model.Action {
 func TestClocksAgreeOnRED(t *testing.T) {
 	const duration = 40 * time.Second
 	p := lossy(t)
-	plain := action(24, model.BandwidthSuperWide, 20, 0, model.TransportDirect)
-	fec := action(24, model.BandwidthFull, 20, 20, model.TransportDirect)
-	long := action(16, model.BandwidthWide, 60, 0, model.TransportDirect)
+	plain := opus(24, model.BandwidthSuperWide, 20, 0, model.TransportDirect)
+	fec := opus(24, model.BandwidthFull, 20, 20, model.TransportDirect)
+	long := opus(16, model.BandwidthWide, 60, 0, model.TransportDirect)
 	dtx := plain
 	dtx.DTX = true
 	for _, test := range []struct {

@@ -98,9 +98,9 @@ func TestClocksAgreeOnSites(t *testing.T) {
 	const duration = 30 * time.Second
 	p := twoSites(t)
 	p.Paths.Direct = &network.Direction{Propagation: network.Propagation{Millis: 60, Source: "test"}}
-	plain := action(32, model.BandwidthFull, 20, 0, model.TransportRelayUDP)
-	direct := action(32, model.BandwidthFull, 20, 0, model.TransportDirect)
-	stream := action(32, model.BandwidthFull, 20, 0, model.TransportRelayTCP)
+	plain := opus(32, model.BandwidthFull, 20, 0, model.TransportRelayUDP)
+	direct := opus(32, model.BandwidthFull, 20, 0, model.TransportDirect)
+	stream := opus(32, model.BandwidthFull, 20, 0, model.TransportRelayTCP)
 	for _, test := range []struct {
 		name      string
 		a         model.Action
@@ -129,7 +129,7 @@ func TestClocksAgreeOnSites(t *testing.T) {
 // that is none is the first one at the start and no place to move to.
 func TestMoveBetweenSites(t *testing.T) {
 	p := twoSites(t)
-	plain := action(32, model.BandwidthFull, 20, 0, model.TransportRelayUDP)
+	plain := opus(32, model.BandwidthFull, 20, 0, model.TransportRelayUDP)
 	for _, test := range []struct {
 		name        string
 		first, then model.Site
