@@ -35,6 +35,9 @@ type wire struct {
 	header   rtp.Header
 	buffer   [1500]byte
 
+	payloadType uint8 // of speech
+	reds        int   // packets that went out as another type
+
 	mu      sync.Mutex
 	written []rtcp.Packet // what reached the network
 }
@@ -73,7 +76,10 @@ func (w *wire) bind() {
 	}
 	w.rtcpIn = i.BindRTCPReader(interceptor.RTCPReaderFunc(read))
 	w.rtpOut = i.BindLocalStream(&interceptor.StreamInfo{SSRC: localSSRC, ClockRate: 48000, MimeType: "audio/opus"},
-		interceptor.RTPWriterFunc(func(_ *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
+		interceptor.RTPWriterFunc(func(header *rtp.Header, payload []byte, _ interceptor.Attributes) (int, error) {
+			if header != nil && header.PayloadType != w.payloadType {
+				w.reds++
+			}
 			return len(payload), nil
 		}))
 	w.rtpIn = i.BindRemoteStream(&interceptor.StreamInfo{SSRC: remoteSSRC, ClockRate: 48000, MimeType: "audio/opus"},
@@ -82,9 +88,9 @@ func (w *wire) bind() {
 
 // send writes one packet of speech.
 func (w *wire) send() {
-	w.header = rtp.Header{Version: 2, SSRC: localSSRC, SequenceNumber: w.sequence}
+	w.header = rtp.Header{Version: 2, SSRC: localSSRC, PayloadType: w.payloadType, SequenceNumber: w.sequence, Timestamp: 960 * uint32(w.sequence)}
 	w.sequence++
-	if n, err := w.rtpOut.Write(&w.header, w.buffer[:80], nil); n != 80 || err != nil {
+	if n, err := w.rtpOut.Write(&w.header, w.buffer[:80], nil); n < 80 || err != nil {
 		w.t.Errorf("write: %d, %v", n, err)
 	}
 }
