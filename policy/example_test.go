@@ -1,12 +1,15 @@
 package policy_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/attune-calls/attune/codec"
+	"github.com/attune-calls/attune/codec/playout"
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/policy"
 	"github.com/pion/interceptor"
@@ -62,6 +65,55 @@ func ExampleNewInterceptor() {
 	// Output:
 	// gather candidates for: opus 32k fullband 20ms fec10 direct
 	// recorded: start opus 32k fullband 20ms fec10 direct 1000000
+}
+
+// A client that does redundant audio.
+func ExampleWithRED() {
+	media, registry := new(webrtc.MediaEngine), new(interceptor.Registry)
+	red := webrtc.RTPCodecParameters{PayloadType: 63, RTPCodecCapability: webrtc.RTPCodecCapability{
+		MimeType: "audio/red", ClockRate: 48000, Channels: 2, SDPFmtpLine: "111/111",
+	}}
+	leg, err := policy.NewInterceptor(policy.WithRED())
+	if err := errors.Join(err, media.RegisterDefaultCodecs(), media.RegisterCodec(red, webrtc.RTPCodecTypeAudio)); err != nil {
+		slog.Error("call", "error", err)
+		return
+	}
+	registry.Add(leg)
+	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry))
+	connection, err := api.NewPeerConnection(webrtc.Configuration{})
+	if err != nil {
+		slog.Error("call", "error", err)
+		return
+	}
+	player, began := playout.NewPlayer(playout.Config{}, nil), time.Now() // with a decoder
+	connection.OnTrack(func(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+		for {
+			packet, attributes, err := track.ReadRTP()
+			if err != nil {
+				return
+			}
+			now := time.Since(began)
+			for _, frame := range policy.Repeated(attributes) {
+				player.PushRedundant(now, frame.SequenceNumber, frame.Timestamp, frame.Payload)
+			}
+			player.Push(now, packet.SequenceNumber, packet.Timestamp, packet.Payload)
+		}
+	})
+	// When offer and answer have been exchanged:
+	if local, remote := connection.LocalDescription(), connection.RemoteDescription(); local != nil && remote != nil {
+		leg.Negotiated(local.SDP, remote.SDP)
+	}
+	if _, err := connection.AddTransceiverFromKind(webrtc.RTPCodecTypeAudio); err != nil {
+		slog.Error("call", "error", err)
+		return
+	}
+	offer, err := connection.CreateOffer(nil)
+	fmt.Println("offers redundant audio:", err == nil && strings.Contains(offer.SDP, "a=rtpmap:63 red/48000/2"))
+	if err := errors.Join(connection.Close(), leg.Close()); err != nil {
+		slog.Error("call", "error", err)
+	}
+	// Output:
+	// offers redundant audio: true
 }
 
 func ExampleParse() {

@@ -114,14 +114,14 @@ func WithControlledTransport() Option {
 	return func(o *options) error { o.controlled = true; return nil }
 }
 
-// WithRED lets decisions choose redundant audio (RFC 2198), which the interceptor packs and unpacks by itself. For this the
-// client offers the payload type, after that of Opus:
+// WithRED lets decisions choose redundant audio (RFC 2198), which the interceptor packs and unpacks by itself. The client
 //
-//	media.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: webrtc.RTPCodecCapability{
-//		MimeType: "audio/red", ClockRate: 48000, Channels: 2, SDPFmtpLine: "111/111"}, PayloadType: 63}, webrtc.RTPCodecTypeAudio)
+//   - offers "audio/red" after Opus, with the payload type of Opus twice as its parameters, "111/111";
+//   - tells what came of offer and answer by Factory.Negotiated;
+//   - plays what Repeated gives.
 //
-// It tells what came of it by Factory.Negotiated, and plays what Repeated gives. With a peer that does not take RED, or
-// without a word from Negotiated before the first packet, no decision chooses it. Default: no decision does.
+// With a peer that does not take RED, or without a word from Negotiated before the first packet, no decision chooses it.
+// Default: no decision does.
 func WithRED() Option { return func(o *options) error { o.red = true; return nil } }
 
 // WithSeed sets the seed of the assignment to an arm (see Policy.Assign): a random number the client keeps on the
