@@ -43,7 +43,7 @@ func newRun(c Config) (*run, error) {
 	if err := d.enough(c.MinRows, c.MinCalls); err != nil {
 		return nil, err
 	}
-	r := &run{config: c, started: time.Now(), examples: d.examples(c.Price, c.Fit.PropensityClip)}
+	r := &run{config: c, started: time.Now(), examples: d.examples(c.Price, c.Fit.PropensityClip, c.HorizonSeconds)}
 	r.metrics = Metrics{
 		Segments: len(r.examples), Calls: d.Calls(), Days: len(d.days), Refused: d.Refused(), Fingerprint: d.Fingerprint(),
 	}

@@ -30,6 +30,7 @@ type row struct {
 	propensity uint32
 	policy     uint32
 	arm        uint8
+	seconds    uint8
 	died       bool
 }
 
@@ -84,7 +85,8 @@ func (d *Dataset) Add(callOrdinal uint32, day int, seg model.Segment, died bool)
 	default:
 		d.rows = append(d.rows, row{
 			call: callOrdinal, day: day, context: seg.Context, action: seg.Action, outcome: seg.Outcome,
-			propensity: seg.Propensity, policy: seg.Policy, arm: seg.Arm, died: died,
+			propensity: seg.Propensity, policy: seg.Policy, arm: seg.Arm, seconds: seg.Seconds,
+			died: died,
 		})
 		if at, found := slices.BinarySearch(d.days, day); !found {
 			d.days = slices.Insert(d.days, at, day)
@@ -125,7 +127,7 @@ func (d *Dataset) Fingerprint() string {
 		b = appendAction(b, r.action)
 		o := &r.outcome
 		b = append(b, byte(o.MOS), byte(o.LossBefore), byte(o.LossAfter), byte(o.Concealed), byte(o.RoundTripTime),
-			byte(o.JitterBufferDelay), byte(o.Rate), byte(flag(r.died)), r.arm)
+			byte(o.JitterBufferDelay), byte(o.Rate), byte(flag(r.died)), r.arm, r.seconds)
 		b = binary.LittleEndian.AppendUint32(b, r.propensity)
 		b = binary.LittleEndian.AppendUint32(b, r.policy)
 		h.Write(b)
@@ -157,12 +159,12 @@ func (d *Dataset) enough(minRows, minCalls int) error {
 		ErrTooFewRows, rows, calls, minRows, minCalls, d.refused)
 }
 
-// examples prices the outcomes and weights the rows.
+// examples prices the outcomes, looks ahead to the horizon, and weights the rows.
 //
 // The logging policy takes its default in most rows, and everything else rarely; an unweighted fit would spend itself
 // on the default. Each row therefore weighs min(1/propensity, clip), normalized to a mean of 1: all actions count about
 // equally up to the clip, which keeps a few rare draws from ruling the fit (Ionides 2008). A clip of 1 is no weighting.
-func (d *Dataset) examples(price model.Price, clip float64) []example {
+func (d *Dataset) examples(price model.Price, clip float64, horizonSeconds int) []example {
 	examples := make([]example, len(d.rows))
 	total := 0.0
 	for i := range d.rows {
@@ -174,10 +176,32 @@ func (d *Dataset) examples(price model.Price, clip float64) []example {
 		}
 	}
 	mean := float32(total / float64(len(examples)))
-	for i := range examples {
+	for i := range examples { // in order: what follows a row is not averaged yet
 		examples[i].weight /= mean
+		examples[i].reward = ahead(examples[i:], float32(horizonSeconds))
 	}
 	return examples
+}
+
+// ahead is the mean reward, by time, of the first row and of those after it in its leg that kept its action, until the
+// horizon. What the logging policy went on to do instead is not the action's doing: to average over that too would mark
+// down an action for the default that followed it. A call that died is as bad as that for the rest of the horizon.
+func ahead(rows []example, horizon float32) float32 {
+	var sum, seconds float32
+	for i := range rows {
+		r := &rows[i]
+		left := horizon - seconds
+		if left <= 0 || i > 0 && (r.call != rows[0].call || r.action != rows[0].action || r.context.Previous != r.action) {
+			break
+		}
+		length := min(max(float32(r.seconds), 1), left)
+		if r.died {
+			length = left
+		}
+		sum += r.reward * length
+		seconds += length
+	}
+	return sum / seconds
 }
 
 // example is a row as a fit sees it.

@@ -126,7 +126,7 @@ func TestDivideKeepsCallsWhole(t *testing.T) {
 	for i := range 3000 {
 		d.Add(uint32(i/3), 20000, goodSegment(), false)
 	}
-	fit, stop := divide(d.examples(model.DefaultPrice(), 10), 9)
+	fit, stop := divide(d.examples(model.DefaultPrice(), 10, 1), 9)
 	if len(fit)+len(stop) != 3000 || len(stop) < 450 || len(stop) > 750 {
 		t.Errorf("%d to fit, %d to stop on, of 3000", len(fit), len(stop))
 	}
@@ -150,7 +150,7 @@ func TestExamplesAreWeightedAndPriced(t *testing.T) {
 		d.Add(uint32(i), 20000, segment, i == 3)
 	}
 	price := model.Price{MOSPerKbps: 0.01, MeteredFactor: 3}
-	examples := d.examples(price, 10)
+	examples := d.examples(price, 10, 1)
 	var total float64
 	for i, want := range []float64{1, 2, 10, 10} {
 		e := examples[i]
@@ -166,6 +166,42 @@ func TestExamplesAreWeightedAndPriced(t *testing.T) {
 	for i, mos := range map[int]float64{0: 4.025, 3: model.WorstMOS} {
 		if want := mos - 0.03*kbps; math.Abs(float64(examples[i].reward)-want) > 1e-5 {
 			t.Errorf("row %d has reward %v, want %v", i, examples[i].reward, want)
+		}
+	}
+}
+
+// A decision answers for the time up to the horizon: for part of a segment, not for another leg or action, and for all of
+// it when the call died.
+func TestRewardLooksAhead(t *testing.T) {
+	var d Dataset
+	leg := func(call uint32, died bool, seconds []uint8, mos ...float64) {
+		for i, m := range mos {
+			s := goodSegment()
+			s.Seconds, s.Outcome.MOS = seconds[i], model.ScaleMOS.Bucket(m)
+			s.Context.Previous = s.Action
+			if i == 0 {
+				s.Context.Previous = model.Action{}
+			}
+			d.Add(call, 20000, s, died && i == len(mos)-1)
+		}
+	}
+	leg(1, false, []uint8{4, 4, 4, 4}, 4, 3, 2, 1)
+	leg(1, false, []uint8{2}, 4) // the other leg of the call
+	leg(2, true, []uint8{4, 1}, 4, 3)
+	leg(3, false, []uint8{0, 4}, 4, 3)
+	d.rows[len(d.rows)-1].action.BitrateKbps = 16
+	q := func(mos float64) float64 { return model.ScaleMOS.Value(model.ScaleMOS.Bucket(mos)) }
+	for horizon, want := range map[int][]float64{
+		1: {q(4), q(3), q(2), q(1), q(4), q(4), model.WorstMOS, q(4), q(3)},
+		10: {
+			(4*q(4) + 4*q(3) + 2*q(2)) / 10, (4*q(3) + 4*q(2) + 2*q(1)) / 10, (4*q(2) + 4*q(1)) / 8, q(1), q(4),
+			(4*q(4) + 6*model.WorstMOS) / 10, model.WorstMOS, q(4), q(3),
+		},
+	} {
+		for i, e := range d.examples(model.Price{MeteredFactor: 1}, 1, horizon) {
+			if math.Abs(float64(e.reward)-want[i]) > 1e-5 {
+				t.Errorf("horizon %d s: row %d has reward %v, want %v", horizon, i, e.reward, want[i])
+			}
 		}
 	}
 }

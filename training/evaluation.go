@@ -38,6 +38,7 @@ func (c EvaluateConfig) config() Config {
 	if c.Candidate != nil {
 		s := c.Candidate.Settings
 		d.Exploration, d.Version, d.Created = s.Exploration, s.Version, s.Created
+		d.HorizonSeconds = max(1, s.Horizon) // runs from before there was one looked at the segment alone
 	}
 	return d
 }

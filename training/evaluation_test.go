@@ -57,7 +57,7 @@ func TestEvaluateAgreesWithPlayingTheCandidate(t *testing.T) {
 	played := new(Dataset)
 	labLog(played, config.Candidate.Policy, 4, 700, 10)
 	truth := 0.0
-	for _, example := range played.examples(model.DefaultPrice(), 1) {
+	for _, example := range played.examples(model.DefaultPrice(), 1, e.Settings.Horizon) {
 		truth += float64(example.reward) / float64(played.Len())
 	}
 	whole := e.Metrics.Comparisons[0].Report.Overall

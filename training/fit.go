@@ -17,7 +17,7 @@ type FitConfig struct {
 	WeightDecay    float64 `json:"weightDecay"`    // decoupled, per unit of learn rate; default 0.3
 	Batch          int     `json:"batch"`          // segments per step; default a sixteenth of the data within 64..1024
 	MaxEpochs      int     `json:"maxEpochs"`      // default 120
-	Patience       int     `json:"patience"`       // epochs without a better held-out loss before stopping; default 12
+	Patience       int     `json:"patience"`       // epochs without a better held-out loss before stopping; default 800,000 segments' worth within 4..12
 	PropensityClip float64 `json:"propensityClip"` // rows weigh min(1/propensity, clip); default 10, 1 = no weighting
 }
 
@@ -36,7 +36,7 @@ func (c FitConfig) withDefaults(rows int) FitConfig {
 		{&c.Size.Heads, model.MaxHeads},
 		{&c.Batch, batch},
 		{&c.MaxEpochs, 120},
-		{&c.Patience, 12},
+		{&c.Patience, min(12, max(4, 800_000/max(rows, 1)))},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

@@ -28,6 +28,7 @@ type Settings struct {
 	Seed        uint64             `json:"seed"`
 	Price       model.Price        `json:"price"`
 	Fit         FitConfig          `json:"fit"`
+	Horizon     int                `json:"horizonSeconds"`
 	Exploration policy.Exploration `json:"exploration"`
 	Gate        GateSettings       `json:"gate"`
 	Folds       int                `json:"folds"`
@@ -52,7 +53,7 @@ type GateSettings struct {
 func (r *run) settings() Settings {
 	c := r.config
 	s := Settings{
-		Seed: c.Seed, Price: c.Price, Fit: c.Fit, Exploration: c.Exploration, Gate: GateSettings(c.Gate), Folds: c.Folds,
+		Seed: c.Seed, Price: c.Price, Fit: c.Fit, Horizon: c.HorizonSeconds, Exploration: c.Exploration, Gate: GateSettings(c.Gate), Folds: c.Folds,
 		MinRows: c.MinRows, MinCalls: c.MinCalls, Base: c.Base.Version, Logging: []uint32{}, Version: c.Version,
 		Created: c.Created, Data: r.metrics.Fingerprint,
 	}

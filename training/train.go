@@ -18,6 +18,11 @@ type Config struct {
 	Dataset *Dataset
 	Fit     FitConfig
 
+	// HorizonSeconds is how far a decision is answered for, 1..120 s: its reward is the mean over its own segment and those
+	// after it that kept its action. 1 is the segment alone. Default 12: a queue that fills, or one that another setting
+	// left behind, is heard in the segments that follow.
+	HorizonSeconds int
+
 	// Base is the policy the candidate is to replace: its catalogue, sites and envelope bound the candidate, and its
 	// first arm, without exploration, is what the gate compares the candidate with.
 	Base       policy.Document
@@ -60,6 +65,9 @@ func (r *Result) Promote() bool { return r.Metrics.Verdict.Promote }
 func (c Config) withDefaults() Config {
 	if c.Price == (model.Price{}) {
 		c.Price = model.DefaultPrice()
+	}
+	if c.HorizonSeconds == 0 {
+		c.HorizonSeconds = 12
 	}
 	if c.Exploration.Share == nil {
 		c.Exploration = DefaultExploration()
@@ -125,6 +133,9 @@ func (c Config) judgeFaults() []error {
 	}
 	if err := d.Gate.Validate(); err != nil {
 		faults = append(faults, fmt.Errorf("gate: %w", err))
+	}
+	if d.HorizonSeconds < 1 || d.HorizonSeconds > model.MaxSegmentSeconds {
+		faults = append(faults, fmt.Errorf("horizonSeconds: %d is outside 1..%d", d.HorizonSeconds, model.MaxSegmentSeconds))
 	}
 	if d.Folds < 1 || d.Folds > foldCount {
 		faults = append(faults, fmt.Errorf("folds: %d is outside 1..%d", d.Folds, foldCount))
