@@ -55,7 +55,7 @@ func truthPlot(networks []NetworkResult) (template.HTML, error) {
 	p.Y.Label.Text = "gain in MOS"
 	p.Y.Min, p.Y.Max = 0, 0 // the plotters widen it
 	err := intervals(p, networks, []series{
-		{"forecast (simulated)", colourSimulated, draw.RingGlyph{}, -0.12, func(n NetworkResult) evaluate.Estimate { return n.Forecast.Gain }},
+		{"forecast (simulated)", colourSimulated, draw.BoxGlyph{}, -0.12, func(n NetworkResult) evaluate.Estimate { return n.Forecast.Gain }},
 		{"measured (real)", colourReal, draw.CircleGlyph{}, 0.12, func(n NetworkResult) evaluate.Estimate { return n.Gain }},
 	})
 	if err != nil {
