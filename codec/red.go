@@ -9,8 +9,9 @@ import (
 
 // Bounds of an RFC 2198 payload.
 const (
-	// MaxREDBlocks is the primary block and the earlier frames repeated beside it.
-	MaxREDBlocks = 1 + model.MaxREDDepth
+	// MaxREDBlocks is the primary block and the earlier frames repeated beside it: more than an action can ask for
+	// (model.MaxREDDepth), because a peer of another make may repeat nine (libwebrtc can be told to).
+	MaxREDBlocks = 1 + 9
 	// MaxREDOffset is how far back a repeated frame may lie, in RTP timestamp units: 14 bits, 341 ms at 48 kHz.
 	MaxREDOffset = 1<<14 - 1
 	// MaxREDBlock is the longest repeated frame in bytes: 10 bits.
@@ -42,23 +43,24 @@ type REDBlock struct {
 type REDSize struct {
 	bytes   int
 	repeats int
+	offset  uint32 // of the frame added last
 }
 
 // NewREDSize begins with a primary frame of so many bytes.
 func NewREDSize(primary int) REDSize { return REDSize{bytes: primary} }
 
 // Repeat adds an earlier frame that began offset units of the RTP timestamp before the primary. It is false, and nothing
-// is added, when RFC 2198 cannot express the frame or the payload would exceed MaxREDPayload; then no earlier one may be
+// is added, when it began no earlier than the one added last, RFC 2198 cannot express it or the payload would exceed MaxREDPayload; then no earlier one may be
 // added either.
 func (s *REDSize) Repeat(bytes int, offset uint32) bool {
 	grown := s.bytes + bytes + redHeader
 	if s.repeats == 0 {
 		grown += redPrimaryHeader
 	}
-	if bytes <= 0 || bytes > MaxREDBlock || offset == 0 || offset > MaxREDOffset || grown > MaxREDPayload || s.repeats == model.MaxREDDepth {
+	if bytes <= 0 || bytes > MaxREDBlock || offset <= s.offset || offset > MaxREDOffset || grown > MaxREDPayload || s.repeats == model.MaxREDDepth {
 		return false
 	}
-	s.bytes = grown
+	s.bytes, s.offset = grown, offset
 	s.repeats++
 	return true
 }

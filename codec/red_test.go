@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/attune-calls/attune/codec"
+	"github.com/attune-calls/attune/model"
 )
 
 func TestREDLayout(t *testing.T) {
@@ -36,7 +39,7 @@ func TestAppendREDRefuses(t *testing.T) {
 	}
 	for name, blocks := range map[string][]codec.REDBlock{
 		"no blocks":      nil,
-		"too many":       {old(6, 1), old(5, 1), old(4, 1), old(3, 1), old(2, 1), primary},
+		"too many":       {old(10, 1), old(9, 1), old(8, 1), old(7, 1), old(6, 1), old(5, 1), old(4, 1), old(3, 1), old(2, 1), old(1, 1), primary},
 		"payload type":   {{PayloadType: 128}},
 		"offset":         {old(1<<14, 1), primary},
 		"no offset":      {old(0, 1), primary},
@@ -48,6 +51,46 @@ func TestAppendREDRefuses(t *testing.T) {
 		if out, err := codec.AppendRED([]byte("x"), blocks); err == nil || string(out) != "x" {
 			t.Errorf("%s: %v, %v", name, out, err)
 		}
+	}
+}
+
+// TestREDSize: the rule adds up to what is packed, and refuses what cannot be.
+func TestREDSize(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	repeats := 0
+	for range 20_000 {
+		primary := codec.REDBlock{PayloadType: 111, Payload: make([]byte, rng.IntN(1300))}
+		size := codec.NewREDSize(len(primary.Payload))
+		if size.Bytes() != len(primary.Payload) || size.Repeats() != 0 {
+			t.Fatalf("%+v of %d bytes", size, len(primary.Payload))
+		}
+		var blocks []codec.REDBlock
+		offset := uint32(0)
+		for {
+			offset += uint32(rng.IntN(8000))
+			older := codec.REDBlock{PayloadType: 111, Offset: uint16(min(offset, 1<<16-1)), Payload: make([]byte, rng.IntN(1100)>>rng.IntN(6))}
+			with := append([]codec.REDBlock{older}, append(slices.Clone(blocks), primary)...)
+			packed, err := codec.AppendRED(nil, with)
+			fits := err == nil && len(packed) <= codec.MaxREDPayload && len(blocks) < model.MaxREDDepth
+			before := size
+			if got := size.Repeat(len(older.Payload), offset); got != fits {
+				t.Fatalf("%d bytes, %d before, beside %d: repeated %v, want %v (%v)", len(older.Payload), offset, before.Bytes(), got, fits, err)
+			}
+			if !fits {
+				if size != before {
+					t.Fatalf("%+v after a refusal, %+v before", size, before)
+				}
+				break
+			}
+			blocks = with[:len(with)-1]
+			if size.Bytes() != len(packed) || size.Repeats() != len(blocks) {
+				t.Fatalf("%d bytes with %d frames, packed %d with %d", size.Bytes(), size.Repeats(), len(packed), len(blocks))
+			}
+			repeats++
+		}
+	}
+	if repeats < 1000 {
+		t.Errorf("%d repeats: the test shows little", repeats)
 	}
 }
 

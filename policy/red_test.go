@@ -361,6 +361,30 @@ func TestREDUnpacksWholePackets(t *testing.T) {
 		if diff := cmp.Diff(want, slices.Clone(repeated)); diff != "" {
 			t.Errorf("repeated (-want +got):\n%s", diff)
 		}
+		// What libwebrtc sends when it has nothing to repeat, and when it is told to repeat nine.
+		plain := rtp.Header{Version: 2, PayloadType: receiverRED, SequenceNumber: 20, Timestamp: 90000}
+		for repeats := range 10 {
+			var blocks []codec.REDBlock
+			for n := repeats; n >= 0; n-- {
+				blocks = append(blocks, codec.REDBlock{PayloadType: receiverOpus, Offset: uint16(960 * n), Payload: frame(n, 30+n)})
+			}
+			if payload, err = codec.AppendRED(nil, blocks); err != nil {
+				t.Fatal(err)
+			}
+			if l.wire, err = (&rtp.Packet{Header: plain, Payload: payload}).Marshal(); err != nil {
+				t.Fatal(err)
+			}
+			p, repeated := l.read()
+			if p.PayloadType != receiverOpus || !bytes.Equal(p.Payload, frame(0, 30)) || len(repeated) != repeats {
+				t.Errorf("%v, repeating %d frames, want %d", p, len(repeated), repeats)
+			}
+			for i, r := range repeated {
+				n := repeats - i
+				if r.SequenceNumber != uint16(20-n) || r.Timestamp != uint32(90000-960*n) || !bytes.Equal(r.Payload, frame(n, 30+n)) {
+					t.Errorf("frame %d of %d: %+v", i, repeats, r)
+				}
+			}
+		}
 		l.wire = rtpPacket(t, 10) // nothing of the packet before is left
 		if _, repeated := l.read(); len(repeated) != 0 {
 			t.Errorf("a plain packet repeats %v", repeated)
@@ -649,7 +673,7 @@ func FuzzREDPackets(f *testing.F) {
 		}
 		for _, r := range repeated {
 			sequence := uint16(packet[2])<<8 | uint16(packet[3])
-			if behind := sequence - r.SequenceNumber; behind < 1 || behind > model.MaxREDDepth || len(r.Payload) == 0 {
+			if behind := sequence - r.SequenceNumber; behind < 1 || behind > codec.MaxREDBlocks-1 || len(r.Payload) == 0 {
 				t.Errorf("packet %d repeats %d, %d bytes", sequence, r.SequenceNumber, len(r.Payload))
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"github.com/pion/interceptor"
 
 	"github.com/attune-calls/attune/codec"
-	"github.com/attune-calls/attune/model"
 )
 
 // RepeatedFrame is the payload of an earlier packet that came once more in a later one.
@@ -33,8 +32,8 @@ type redKey struct{}
 type redReceiver struct {
 	blocks [codec.MaxREDBlocks]codec.REDBlock
 	frames []RepeatedFrame
-	room   [model.MaxREDDepth]RepeatedFrame
-	bytes  [model.MaxREDDepth * codec.MaxREDBlock]byte
+	room   [codec.MaxREDBlocks - 1]RepeatedFrame
+	bytes  [1500]byte // for all of a packet
 }
 
 // unpack turns a RED packet into the plain packet of its primary frame, in place, and keeps what it repeats. It gives the
@@ -53,7 +52,7 @@ func (r *redReceiver) unpack(packet []byte, format redFormat) (int, error) {
 	repeats := len(blocks) - 1
 	room := r.bytes[:]
 	for i, b := range blocks[:repeats] {
-		if b.PayloadType != format.primary {
+		if b.PayloadType != format.primary || len(b.Payload) > len(room) {
 			continue
 		}
 		size := copy(room, b.Payload)
