@@ -10,7 +10,7 @@ ENGINE := telemetry/warehouse/testdata/engine
 
 .PHONY: demo test race soak lint fuzz bench gen build setup clean
 
-demo: build ## the whole loop with real calls, about five minutes
+demo: build ## the whole loop: simulated calls to learn from, real ones to judge by; about five minutes
 	bin/attune demo $(ARGS)
 
 test: setup $(ENGINE)/node_modules/.package-lock.json ## every test, with the race detector, against real servers
