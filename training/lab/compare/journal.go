@@ -190,7 +190,7 @@ func (r *runner) fingerprint() string {
 	}
 	fmt.Fprint(h, actions.String(), searchRounds)
 	if r.has(oracleBySegment) {
-		fmt.Fprint(h, segmentTries, segmentBatch, segmentAlike, segmentBatches)
+		fmt.Fprint(h, segmentCandidates, mostSegments)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -153,7 +153,7 @@ func (r *runner) run(ctx context.Context) error {
 		switch r.config.Contenders[i].kind {
 		case oracle:
 		case oracleBySegment:
-			perCall += segmentTries
+			perCall += int64(r.scale.segmentTries())
 		case bestStatic:
 			search = r.searchCalls()
 			perCall++
@@ -252,7 +252,7 @@ func (r *runner) take(i int, e entry) {
 		}
 	}
 	if e.found != nil {
-		r.state.Spared += int64(segmentTries - e.found.simulated)
+		r.state.Spared += int64(r.scale.segmentTries() - e.found.simulated)
 	}
 	r.state.Next = i + 1
 	if r.state.Next%r.config.Calls == 0 { // a seed is complete

@@ -14,22 +14,28 @@ import (
 // The per-segment oracle may change the action at every decision of a call. It knows everything: network, seed, and what
 // came of every action of the catalogue kept for the whole call, segment by segment.
 //
-// It begins with the action that is best for the whole call, which is what the oracle does, and looks for changes that
-// pay. A change puts another action in place for some segments in a row. For each action the calls already made tell for
-// which segments it promises most: those of the largest sum of differences to the schedule so far (Bentley, "Programming
-// pearls: algorithm design techniques", Communications of the ACM 27(9), 1984). The changes that promise most are
-// simulated, a few at a time, and the best of them is kept if the whole call is better for it; then it looks anew. What
-// a change costs, an ICE restart or a queue that is full, is in the simulation, so that it is never below the oracle on
-// any call.
+// It is a greedy search forward. It begins with the action that is best for the whole call, which is what the oracle
+// does. At each decision, from the first to the last, it tries the actions that did best in this segment, and those that
+// did best from here to the end, of the calls that kept to one action: each for this segment only, with the schedule
+// so far after it, and for the rest of the call. The best call of all is kept if it is better than the one before. What
+// a change costs, an ICE restart or a queue that is full, is in the simulation. So it is never below the oracle on any
+// call.
 //
-// It is a lower bound of what the best schedule could do: there are 234^15 schedules for a call of a minute, and it tries
-// at most segmentTries beyond the calls of the oracle. Both sides of the call follow one schedule.
+// It is a lower bound of what the best schedule could do, of which there are 234^15 for a call of a minute. Both sides of
+// the call follow one schedule.
 const (
-	segmentTries   = 160 // simulations of a call at most; the oracle makes 234
-	segmentBatch   = 8   // changes that are tried before the best is kept
-	segmentAlike   = 3   // of a batch that concern the same segments
-	segmentBatches = 3   // in a row without a better call, after which it is content
+	segmentCandidates = 6  // actions of each kind
+	mostSegments      = 15 // that are searched, those of a call of a minute; those of longer calls are longer
 )
+
+// segmentTries is how many simulations of a call the per-segment oracle makes at most, beyond those of the oracle.
+func (s scale) segmentTries() int {
+	step := s.segmentStep()
+	return (s.intervals() + step - 1) / step * 2 * 2 * segmentCandidates
+}
+
+// segmentStep is how many decision intervals are one segment of the search.
+func (s scale) segmentStep() int { return (s.intervals() + mostSegments - 1) / mostSegments }
 
 // attempt is a call under a schedule and what came of it.
 type attempt struct {
@@ -114,13 +120,6 @@ func (s scale) follow(c Case, actions []model.Action) (attempt, error) {
 	return a, err
 }
 
-// change puts an action in place from an interval up to, not including, another.
-type change struct {
-	action   int // of the catalogue
-	from, to int
-	promise  float64
-}
-
 // found is what the per-segment oracle came to.
 type found struct {
 	Outcome
@@ -130,7 +129,8 @@ type found struct {
 
 // bySegment searches a schedule. All is what came of each action of the catalogue, and best the best of them.
 func (r *runner) bySegment(c Case, all []attempt, best int) (found, error) {
-	held := make([]int, r.scale.intervals())
+	n, step := r.scale.intervals(), r.scale.segmentStep()
+	held := make([]int, n)
 	for i := range held {
 		held[i] = best
 	}
@@ -139,95 +139,67 @@ func (r *runner) bySegment(c Case, all []attempt, best int) (found, error) {
 	if kept.SetupFailed { // nothing of the catalogue gets through
 		return f, nil
 	}
-	tried := map[string]bool{key(held): true}
-	idle := 0
-	proposals := propose(all, held, kept)
-	for f.simulated < segmentTries && idle < segmentBatches {
-		var batch []change
-		batch, proposals = pick(proposals)
-		if len(batch) == 0 {
-			break
-		}
-		better, improved := attempt{}, []int(nil)
-		for _, p := range batch {
-			candidate := slices.Clone(held)
-			for i := p.from; i < p.to; i++ {
-				candidate[i] = p.action
-			}
-			k := key(candidate)
-			if tried[k] || f.simulated == segmentTries {
-				continue
-			}
-			tried[k] = true
-			f.simulated++
-			a, err := r.scale.follow(c, r.actions(candidate))
-			if err != nil {
-				return f, err
-			}
-			if a.Quality > max(kept.Quality, better.Quality) {
-				better, improved = a, candidate
+	for from := 0; from < n; from += step {
+		to := min(from+step, n)
+		before, better := slices.Clone(held), kept
+		tried := map[string]bool{fmt.Sprint(before): true}
+		for _, k := range candidates(all, from, to, kept.Quality) {
+			for _, end := range []int{to, n} {
+				schedule := slices.Clone(before)
+				for i := from; i < end; i++ {
+					schedule[i] = k
+				}
+				name := fmt.Sprint(schedule)
+				if tried[name] || end-from == n { // the oracle has tried a single action for the whole call
+					continue
+				}
+				tried[name] = true
+				a, err := r.scale.follow(c, r.actions(schedule))
+				if err != nil {
+					return f, err
+				}
+				if f.simulated++; a.Quality > better.Quality {
+					better, held = a, schedule
+				}
 			}
 		}
-		if idle++; improved != nil {
-			kept, held, idle = better, improved, 0
-			proposals = propose(all, held, kept)
-		}
+		kept = better
 	}
 	f.Outcome = kept.Outcome
-	for i := 1; i < len(held); i++ {
+	for i := 1; i < n; i++ {
 		f.changes += int(one(held[i] != held[i-1]))
 	}
 	return f, nil
 }
 
-func (r *runner) actions(held []int) []model.Action {
-	actions := make([]model.Action, len(held))
-	for i, k := range held {
+// candidates are the actions that did best in a segment, and those that did best from there on, once each.
+func candidates(all []attempt, from, to int, mean float64) []int {
+	var chosen []int
+	for _, end := range []int{to, len(all[0].course)} {
+		gains, ranked := make([]float64, len(all)), make([]int, 0, len(all))
+		for k := range all {
+			if all[k].SetupFailed {
+				continue
+			}
+			ranked = append(ranked, k)
+			for i := from; i < end; i++ {
+				gains[k] += all[k].course.gain(i, mean)
+			}
+		}
+		slices.SortStableFunc(ranked, func(a, b int) int { return cmp.Compare(gains[b], gains[a]) })
+		for _, k := range ranked[:min(len(ranked), segmentCandidates)] {
+			if !slices.Contains(chosen, k) {
+				chosen = append(chosen, k)
+			}
+		}
+	}
+	return chosen
+}
+
+func (r *runner) actions(schedule []int) []model.Action {
+	actions := make([]model.Action, len(schedule))
+	for i, k := range schedule {
 		actions[i] = r.config.Catalogue[k]
 	}
 	return actions
-}
-
-func key(held []int) string { return fmt.Sprint(held) }
-
-// propose lists the most promising change to each action, best first.
-func propose(all []attempt, held []int, kept attempt) []change {
-	var proposals []change
-	for k := range all {
-		if all[k].SetupFailed {
-			continue
-		}
-		best, sum, from := change{action: k}, 0.0, 0
-		for i := range held {
-			if sum <= 0 {
-				sum, from = 0, i
-			}
-			if held[i] != k {
-				sum += all[k].course.gain(i, kept.Quality) - kept.course.gain(i, kept.Quality)
-			}
-			if sum > best.promise {
-				best = change{action: k, from: from, to: i + 1, promise: sum}
-			}
-		}
-		if best.promise > 0 {
-			proposals = append(proposals, best)
-		}
-	}
-	slices.SortStableFunc(proposals, func(a, b change) int { return cmp.Compare(b.promise, a.promise) })
-	return proposals
-}
-
-// pick takes a batch off the proposals: the best, but not too many for the same segments, which are left for later.
-func pick(proposals []change) (batch, left []change) {
-	alike := map[[2]int]int{}
-	for _, p := range proposals {
-		span := [2]int{p.from, p.to}
-		if len(batch) < segmentBatch && alike[span] < segmentAlike {
-			alike[span]++
-			batch = append(batch, p)
-		} else {
-			left = append(left, p)
-		}
-	}
-	return batch, left
 }
