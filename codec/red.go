@@ -50,8 +50,8 @@ type REDSize struct {
 func NewREDSize(primary int) REDSize { return REDSize{bytes: primary} }
 
 // Repeat adds an earlier frame that began offset units of the RTP timestamp before the primary. It is false, and nothing
-// is added, when it began no earlier than the one added last, RFC 2198 cannot express it or the payload would exceed MaxREDPayload; then no earlier one may be
-// added either.
+// is added, when the frame began no earlier than the one added last, when RFC 2198 cannot express it, and when the payload
+// would exceed MaxREDPayload; then no earlier one may be added either.
 func (s *REDSize) Repeat(bytes int, offset uint32) bool {
 	grown := s.bytes + bytes + redHeader
 	if s.repeats == 0 {
