@@ -105,6 +105,9 @@ type call struct {
 	sides  [2]*side
 	result Result
 	move   move
+
+	exchanges int32         // of setting up, so far
+	offered   time.Duration // when the callee was last offered a path
 }
 
 // Call makes one call.
@@ -156,7 +159,6 @@ func (c *call) prepare() error {
 		}
 		s.wire.up, s.wire.down = c.plan.Profile.Links(links)
 		s.phase = time.Duration(random.Int64N(int64(playout.Tick)))
-		s.created = time.Duration(random.Int64N(int64(tellEvery[clockRTCP])))
 		s.sequence, s.stamp = uint16(random.Uint32()), random.Uint32()
 		// The kinds of RTCP of a client are due at once. In which order its goroutines come to it shows on paths that are
 		// full, and hardly changes within a call.
@@ -204,9 +206,9 @@ func (c *call) talk(begin time.Duration) error {
 	c.result.Stage = model.StageMedia
 	end := begin + c.plan.Duration
 	first := c.move.former
-	for i, s := range c.sides {
+	for _, s := range c.sides {
 		s.phase += begin
-		s.startClocks(begin, i == caller || first.transport == model.TransportDirect)
+		s.startClocks(begin)
 		s.lastCame = begin
 		s.driver.TransportIs(c.epoch.Add(begin), first.transport, first.site)
 	}

@@ -38,6 +38,7 @@ const (
 	kindReport            // a receiver report
 	kindSenderReport      // which the next receiver report answers
 	kindConsent           // a request of ICE, which is answered
+	kindRelay             // a request that the relay answers
 	kindOther             // what only takes room: ICE and DTLS
 )
 
@@ -48,6 +49,8 @@ type wire struct{ up, down *network.Link }
 type path interface {
 	// send puts a packet with so many bytes of RTP or RTCP payload on its way.
 	send(now time.Duration, bytes int, p packet)
+	// next is when something happens next; never, if nothing is on its way.
+	next() time.Duration
 	// advance lets time pass up to now, and calls deliver for each packet that arrives until then, in order.
 	advance(now time.Duration, deliver func(packet))
 }
@@ -84,6 +87,22 @@ func newDatagrams(wires [2]wire, from int, t policyTransport, b *beyond) *datagr
 	return d
 }
 
+// newLoop is the way of a side to the relay and back.
+func newLoop(wires [2]wire, side int, t policyTransport, b *beyond) *datagrams {
+	around := b.site(side, t.site)
+	d := &datagrams{
+		up: wires[side].up, down: wires[side].down, via: [2]*network.Link{around.up, around.down},
+		overhead: t.transport.OverheadBytes() - turnHeader,
+	}
+	if around.up == nil {
+		d.middle = 2 * b.core
+	}
+	return d
+}
+
+// turnHeader is that of a ChannelData message, which the relay's own messages do without.
+const turnHeader = 4
+
 func (d *datagrams) send(now time.Duration, bytes int, p packet) {
 	if d.relayed {
 		bytes = channelData(bytes)
@@ -111,6 +130,13 @@ func (d *datagrams) send(now time.Duration, bytes int, p packet) {
 // channelData is a payload with what brings its packet to a multiple of 4 bytes in the ChannelData message of a relay
 // (RFC 8656, section 12.5; over UDP too, as pion does). RTP header and SRTP tag take 22.
 func channelData(bytes int) int { return (bytes+22+3)&^3 - 22 }
+
+func (d *datagrams) next() time.Duration {
+	if d.flying.n == 0 {
+		return never
+	}
+	return d.flying.ring[d.flying.head].at
+}
 
 func (d *datagrams) advance(now time.Duration, deliver func(packet)) { d.flying.until(now, deliver) }
 

@@ -8,26 +8,33 @@ import (
 	"github.com/attune-calls/attune/model"
 )
 
-// Setting up: ICE checks one pair (RFC 8445), then DTLS shakes hands (RFC 6347 section 4.2.4: two round trips with the
-// cookie). Each exchange is a packet there and a packet back, both repeated until the answer comes.
-type exchange struct{ there, back int } // bytes of payload
+// Setting up a call as the clients of package lab do: the caller gathers its candidates, then the callee does, then both
+// ask the relay to let the other in, ICE checks the pair (RFC 8445), and DTLS shakes hands (RFC 6347 section 4.2.4: two
+// round trips with the cookie), the callee as its client. The signalling of the laboratory takes no time.
 
+// exchange is a packet there and one back, the first repeated until the second comes: after a time, then after twice that,
+// and so on up to a most.
+type exchange struct {
+	there, back  int // bytes that the packets have beyond the header of RTP and the tag of SRTP, as all that is sent
+	repeat, most time.Duration
+}
+
+// The packets of pion, as one sees them on the wire. What each side of ICE checks besides, at the same time, is left out.
 var (
-	check     = exchange{100, 90}
-	handshake = []exchange{
-		{160, 60},   // ClientHello, HelloVerifyRequest
-		{180, 1100}, // ClientHello with the cookie, ServerHello to ServerHelloDone
-		{1000, 300}, // Certificate to Finished, Finished
+	check     = exchange{112 - 22, 64 - 22, checkEvery, checkEvery} // by the caller
+	handshake = [...]exchange{
+		{116 - 22, 149 - 22, checkEvery, 4 * time.Second},  // the caller names the pair; ClientHello
+		{48 - 22, 169 - 22, time.Second, 4 * time.Second},  // HelloVerifyRequest; ClientHello with the cookie
+		{623 - 22, 554 - 22, time.Second, 4 * time.Second}, // ServerHello to ServerHelloDone; Certificate to Finished
 	}
-	// allocation is what a relay costs before it can be used: a request that is refused for want of a nonce, a request
-	// with it, and a permission (RFC 8656 sections 7 and 9), in round trips to the relay.
-	allocation = 3
 )
 
-const (
-	firstRepeat = 500 * time.Millisecond
-	mostRepeat  = 4 * time.Second
-	setupStep   = time.Millisecond
+// What is asked of a relay takes as much there as back here; it counts with the larger.
+var (
+	hello      = exchange{there: 1851 - 22, repeat: time.Hour, most: time.Hour}               // TLS 1.3, over a stream that repeats by itself
+	allocate   = exchange{there: 76 - 22, repeat: checkEvery, most: 1600 * time.Millisecond}  // refused for want of a nonce (RFC 8656, section 7)
+	allocated  = exchange{there: 124 - 22, repeat: checkEvery, most: 1600 * time.Millisecond} // with it
+	permission = exchange{there: 128 - 22, repeat: checkEvery, most: 1600 * time.Millisecond} // for the other side (RFC 8656, section 9)
 )
 
 // setUp makes the call ready for media from the time it returns, or gives up.
@@ -37,9 +44,10 @@ func (c *call) setUp() (ready time.Duration, ok bool) {
 	paths, now, ok := c.establish(0, c.move.former, setupPatience)
 	for _, e := range handshake {
 		if ok {
-			now, ok = e.over(paths, now, setupPatience)
+			now, ok = c.over(e, paths, now, setupPatience)
 		}
 	}
+	c.sides[callee].created = c.offered
 	c.use(paths)
 	return now, ok
 }
@@ -51,54 +59,113 @@ func (c *call) use(paths [2]path) {
 	}
 }
 
-// establish makes the path of a transport, by a relay site, and sends the first check over it. The signalling of the
-// laboratory takes no time.
+// establish makes the path of a transport, by a relay site, and sends the first check over it.
 func (c *call) establish(now time.Duration, t policyTransport, deadline time.Duration) (paths [2]path, ready time.Duration, ok bool) {
 	wires := [2]wire{c.sides[0].wire, c.sides[1].wire}
 	paths = [2]path{void{}, void{}} // as long as there is none
+	var toRelay [2]path
+	var made [2]path
 	switch t.transport {
 	case model.TransportRelayTCP, model.TransportRelayTLS:
-		s := newStreams(wires, t, &c.beyond, now)
-		for ; !s.ready(); now += setupStep {
-			if s.advance(now); now >= deadline {
+		s := newStreams(wires, t, &c.beyond)
+		for side := range made {
+			c.offered = now // at last, when the callee's turn comes
+			made[side], toRelay[side] = lane{s, side}, echo{s, side}
+			if now, ok = s.connect(now, side, deadline); ok && t.transport == model.TransportRelayTLS {
+				now, ok = c.ask(hello, toRelay[side], now, deadline)
+			}
+			if ok {
+				now, ok = c.gather(toRelay[side], now, deadline)
+			}
+			if !ok {
 				return paths, now, false
 			}
 		}
-		paths = [2]path{lane{s, 0}, lane{s, 1}}
 	default:
-		for i := range paths {
-			d := newDatagrams(wires, i, t, &c.beyond)
+		for side := range made {
+			c.offered = now // at last, when the callee's turn comes
+			d := newDatagrams(wires, side, t, &c.beyond)
 			d.severed = t.transport == model.TransportDirect && !c.plan.Profile.DirectPath(c.plan.Profile)
-			paths[i] = d
-		}
-	}
-	if now, ok = check.over(paths, now, deadline); ok && t.transport != model.TransportDirect {
-		began := now
-		for range allocation {
-			if now, ok = check.over(paths, now, deadline); !ok {
-				break
+			made[side] = d
+			if t.transport == model.TransportDirect {
+				continue
+			}
+			toRelay[side] = newLoop(wires, side, t, &c.beyond)
+			if now, ok = c.gather(toRelay[side], now, deadline); !ok {
+				return paths, now, false
 			}
 		}
-		now -= (now - began) / 2 // to the relay is half the way
 	}
-	return paths, now, ok
+	if t.transport != model.TransportDirect {
+		for side := range toRelay {
+			if now, ok = c.ask(permission, toRelay[1-side], now, deadline); !ok {
+				return paths, now, false
+			}
+		}
+	}
+	now, ok = c.over(check, made, now, deadline)
+	return made, now, ok
+}
+
+// gather asks a relay for an address.
+func (c *call) gather(relay path, now, deadline time.Duration) (done time.Duration, ok bool) {
+	if now, ok = c.ask(allocate, relay, now, deadline); ok {
+		now, ok = c.ask(allocated, relay, now, deadline)
+	}
+	return now, ok
+}
+
+// ask is an exchange with a relay, which sends back what comes.
+func (c *call) ask(e exchange, relay path, now, deadline time.Duration) (done time.Duration, ok bool) {
+	c.exchanges++
+	number, repeat := c.exchanges, e.repeat
+	came := time.Duration(-1)
+	answered := func(p packet) {
+		if p.number == number && came < 0 {
+			came = p.at
+		}
+	}
+	for due := now; now < deadline; {
+		if now >= due {
+			relay.send(now, e.there, packet{kind: kindRelay, number: number})
+			due = now + repeat
+			repeat = min(2*repeat, e.most)
+		}
+		now = min(due, max(relay.next(), now), deadline)
+		relay.advance(now, answered)
+		if came >= 0 {
+			return came, true
+		}
+	}
+	return now, false
 }
 
 // over sends a packet to the callee and one back, and repeats that until an answer comes.
-func (e exchange) over(paths [2]path, now, deadline time.Duration) (done time.Duration, ok bool) {
-	repeat, due := firstRepeat, now
-	answer := func(p packet) { paths[callee].send(p.at, e.back, packet{kind: kindOther}) }
-	answered := func(packet) { ok = true }
-	for ; now < deadline; now += setupStep {
-		if now >= due {
-			paths[caller].send(now, e.there, packet{kind: kindOther})
-			due = now + repeat
-			repeat = min(2*repeat, mostRepeat)
+func (c *call) over(e exchange, paths [2]path, now, deadline time.Duration) (done time.Duration, ok bool) {
+	c.exchanges++
+	number, repeat := c.exchanges, e.repeat
+	came := time.Duration(-1)
+	answer := func(p packet) {
+		if p.number == number { // not a repetition of what was answered before
+			paths[callee].send(p.at, e.back, packet{kind: kindOther, number: number})
 		}
+	}
+	answered := func(p packet) {
+		if p.number == number && came < 0 {
+			came = p.at
+		}
+	}
+	for due := now; now < deadline; {
+		if now >= due {
+			paths[caller].send(now, e.there, packet{kind: kindOther, number: number})
+			due = now + repeat
+			repeat = min(2*repeat, e.most)
+		}
+		now = min(due, max(min(paths[caller].next(), paths[callee].next()), now), deadline)
 		paths[caller].advance(now, answer)
 		paths[callee].advance(now, answered)
-		if ok {
-			return now, true
+		if came >= 0 {
+			return came, true
 		}
 	}
 	return now, false
@@ -165,4 +232,5 @@ func (c *call) moveOn(now time.Duration) {
 type void struct{}
 
 func (void) send(time.Duration, int, packet)     {}
+func (void) next() time.Duration                 { return never }
 func (void) advance(time.Duration, func(packet)) {}

@@ -29,7 +29,7 @@ type side struct {
 	latest   [model.MaxREDDepth]sentFrame // sent before, the latest first
 	phase    time.Duration                // of its clock within a tick
 	clocks   [clocks]time.Duration        // when what comes with each is sent next
-	created  time.Duration                // when the clocks began, within a second
+	created  time.Duration                // when the peer connection was: where it is the callee's, once the offer had come
 	reports  [3]kind                      // of RTCP, in the order they are sent in
 	lastCame time.Duration                // when anything came last
 	recent   reception
@@ -164,11 +164,8 @@ var tellEvery = [clocks]time.Duration{clockRTCP: time.Second, clockConsent: 2 * 
 const checkEvery = 200 * time.Millisecond
 
 // startClocks sets the clocks to when they strike first, once media flow. They have run since the peer connection was
-// made: when the call began, or on the callee of a relayed call once the caller had its relay, which counts as any time.
-func (s *side) startClocks(begin time.Duration, fromStart bool) {
-	if fromStart {
-		s.created = 0
-	}
+// made.
+func (s *side) startClocks(begin time.Duration) {
 	strike := func(clock int, from time.Duration) {
 		late := max(begin-from, 0)
 		s.clocks[clock] = from + (late/tellEvery[clock]+1)*tellEvery[clock]
@@ -273,55 +270,4 @@ func newBuffer() *playout.Buffer {
 		Duration:   func(p []byte) time.Duration { return time.Duration(p[0]) * playout.Tick },
 		Redundancy: func(p []byte) time.Duration { return time.Duration(p[1]) * playout.Tick },
 	})
-}
-
-// reception is what receiver reports tell (RFC 3550, sections 6.4.1 and A.8).
-type reception struct {
-	begun    bool
-	base     uint32
-	highest  uint32 // extended
-	received uint32
-	transit  float64
-	jitter   float64 // in timestamp units
-
-	sender, senderAt time.Duration // when the latest sender report was sent, and when it came; 0 = none yet
-}
-
-func (r *reception) observe(p packet) {
-	if !r.begun {
-		r.begun = true
-		r.base = uint32(p.sequence)
-		r.highest = r.base
-	}
-	if ahead := p.sequence - uint16(r.highest); ahead < 1<<15 {
-		r.highest += uint32(ahead)
-	}
-	r.received++
-	transit := p.at.Seconds()*48000 - float64(p.stamp)
-	if r.received > 1 {
-		d := transit - r.transit
-		if d < 0 {
-			d = -d
-		}
-		r.jitter += (d - r.jitter) / 16
-	}
-	r.transit = transit
-}
-
-func (r *reception) report(now time.Duration, epoch time.Time) (rtcp.ReceptionReport, bool) {
-	lost := int64(r.highest-r.base) + 1 - int64(r.received)
-	report := rtcp.ReceptionReport{
-		TotalLost: uint32(max(lost, 0)) & 0xffffff, LastSequenceNumber: r.highest, Jitter: uint32(r.jitter),
-	}
-	if r.senderAt > 0 {
-		report.LastSenderReport = ntpMiddle(epoch.Add(r.sender))
-		report.Delay = uint32((now - r.senderAt).Seconds() * (1 << 16))
-	}
-	return report, r.begun
-}
-
-// ntpMiddle is the middle 32 bits of the NTP timestamp of t (RFC 3550, section 4).
-func ntpMiddle(t time.Time) uint32 {
-	const since1900 = 2_208_988_800
-	return uint32(t.Unix()+since1900)<<16 | uint32(uint64(t.Nanosecond())<<16/1_000_000_000)
 }

@@ -76,7 +76,7 @@ func (f *fifo) drop() {
 // relayQueue is how many messages wait before further ones are lost, as in the clients of package lab.
 const relayQueue = 64
 
-func newStreams(wires [2]wire, t policyTransport, b *beyond, now time.Duration) *streams {
+func newStreams(wires [2]wire, t policyTransport, b *beyond) *streams {
 	s := &streams{core: b.core, proto: network.TCP, extra: t.transport.OverheadBytes() - network.TCPHeaderBytes}
 	if t.transport == model.TransportRelayTLS { // the relay's port for TLS is 443
 		s.proto = network.TCP443
@@ -86,17 +86,22 @@ func newStreams(wires [2]wire, t policyTransport, b *beyond, now time.Duration) 
 		c.links = [2]*network.Link{client: wires[side].up, relay: wires[side].down}
 		around := b.site(side, t.site)
 		c.via = [2]*network.Link{client: around.up, relay: around.down}
-		c.ends[client] = tcp.Dial(now)
-	}
-	for side := range s.sides {
-		s.flush(now, side, client)
 	}
 	return s
 }
 
-// ready reports whether both connections are set up.
-func (s *streams) ready() bool {
-	return s.sides[0].up() && s.sides[1].up()
+// connect sets a side's connection up.
+func (s *streams) connect(now time.Duration, side int, deadline time.Duration) (done time.Duration, ok bool) {
+	s.advance(now)
+	s.sides[side].ends[client] = tcp.Dial(now)
+	s.flush(now, side, client)
+	for !s.sides[side].up() {
+		if now = max(s.soonest(), now); now >= deadline {
+			return deadline, false
+		}
+		s.advance(now)
+	}
+	return now, true
 }
 
 func (c *connection) up() bool { return c.ends[client].Established() }
@@ -220,6 +225,15 @@ func (s *streams) advance(now time.Duration) {
 	}
 }
 
+// soonest is when something happens next.
+func (s *streams) soonest() time.Duration {
+	at, _, _, _ := s.next()
+	if i := s.nextWaiting(); i >= 0 {
+		at = min(at, s.waiting[i].at)
+	}
+	return at
+}
+
 // nextWaiting is the message to send first, or -1.
 func (s *streams) nextWaiting() int {
 	first := -1
@@ -266,6 +280,10 @@ func (s *streams) read(now time.Duration, side, end int) {
 			m := *from.messages.first()
 			from.read -= m.bytes
 			from.messages.drop()
+			if end == relay && m.packet.kind == kindRelay {
+				c.put(relay, m)
+				continue
+			}
 			if end == relay {
 				s.sides[1-side].put(relay, m)
 				s.flush(now, 1-side, relay)
@@ -285,6 +303,8 @@ type lane struct {
 
 func (l lane) send(now time.Duration, bytes int, p packet) { l.streams.send(now, l.from, bytes, p) }
 
+func (l lane) next() time.Duration { return l.streams.soonest() }
+
 func (l lane) advance(now time.Duration, deliver func(packet)) {
 	l.streams.advance(now)
 	got := l.streams.arrived[1-l.from]
@@ -292,6 +312,17 @@ func (l lane) advance(now time.Duration, deliver func(packet)) {
 	for _, p := range got {
 		deliver(p)
 	}
+}
+
+// echo is the connection of a side to the relay and back.
+type echo lane
+
+func (e echo) send(now time.Duration, bytes int, p packet) { e.streams.send(now, e.from, bytes, p) }
+
+func (e echo) next() time.Duration { return e.streams.soonest() }
+
+func (e echo) advance(now time.Duration, deliver func(packet)) {
+	lane{e.streams, 1 - e.from}.advance(now, deliver)
 }
 
 // flight is a segment on its way.
