@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/pion/webrtc/v4"
@@ -35,7 +36,7 @@ func (r *receiver) read(track *webrtc.TrackRemote) {
 		if err != nil {
 			return
 		}
-		if track.Codec().MimeType != webrtc.MimeTypeOpus {
+		if !strings.EqualFold(track.Codec().MimeType, webrtc.MimeTypeOpus) {
 			continue // redundant audio that the interceptor could not unpack
 		}
 		now := time.Since(r.begin)
