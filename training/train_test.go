@@ -122,7 +122,7 @@ func TestTrainLearnsTheLaboratory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"effective calls", m.Fingerprint, "satellite", "<svg", "2 x 0.01 x", "per kbps"} {
+	for _, want := range []string{"effective calls", m.Fingerprint, "satellite", "<svg", "2 x 0.01 x", "per kbps", "is judged by 12 s"} {
 		if !bytes.Contains(card, []byte(want)) {
 			t.Errorf("model card lacks %q", want)
 		}

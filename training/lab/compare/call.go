@@ -71,12 +71,25 @@ type scale struct {
 
 // call makes one call and judges it. Options makes those of each leg.
 func (s scale) call(c Case, options func() []policy.Option) (Outcome, error) {
+	return s.watched(c, func() ([]policy.Option, func(policy.Event)) { return options(), nil })
+}
+
+// watched is call with somebody else who follows the events of each leg; nil if nobody does.
+func (s scale) watched(c Case, options func() ([]policy.Option, func(policy.Event))) (Outcome, error) {
 	var j judge
 	context := c.Context()
 	leg := func() []policy.Option {
+		own, watch := options()
+		events := j.event
+		if watch != nil {
+			events = func(e policy.Event) {
+				j.event(e)
+				watch(e)
+			}
+		}
 		return append([]policy.Option{
-			policy.WithContext(context), policy.WithQuality(codec.Fullband{}), policy.WithEvents(j.event),
-		}, options()...)
+			policy.WithContext(context), policy.WithQuality(codec.Fullband{}), policy.WithEvents(events),
+		}, own...)
 	}
 	result, err := sim.Call(sim.Plan{
 		Profile: c.Network.Profile, Seed: c.Seed, Duration: s.duration, Frames: s.frames, Caller: leg(), Callee: leg(),

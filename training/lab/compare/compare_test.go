@@ -69,7 +69,7 @@ func config(t testing.TB) compare.Config {
 		}
 	}
 	return compare.Config{
-		Suite: s, Contenders: contenders(t, "telegram", "ana", "tgcalls", "best-static", "oracle"),
+		Suite: s, Contenders: contenders(t, "telegram", "ana", "tgcalls", "best-static", "oracle", "oracle-segment"),
 		Frames: frames, Speech: "noise", Calls: 12, Seeds: 2, Duration: 10 * time.Second, Catalogue: small,
 	}
 }
@@ -155,7 +155,7 @@ func TestInterruptedAndContinued(t *testing.T) {
 				if calls == 0 {
 					calls = d.Of
 				}
-				if d.Calls > d.Of-20*int64(len(small)+5) {
+				if d.Calls > d.Of-12*int64(len(small)+5+3*24) {
 					cancel()
 				}
 			}

@@ -29,9 +29,10 @@ type Contender struct {
 type kind uint8
 
 const (
-	adaptive   kind = iota // decides by itself
-	bestStatic             // Config.Run finds its actions
-	oracle                 // Config.Run finds its action for each call
+	adaptive        kind = iota // decides by itself
+	bestStatic                  // Config.Run finds its actions
+	oracle                      // Config.Run finds its action for each call
+	oracleBySegment             // Config.Run finds its actions for each call
 )
 
 // The names of contenders that are no rival.
@@ -41,6 +42,8 @@ const (
 	NameOracle     = "oracle"
 	NameGreedy     = "greedy"
 	NameLearned    = "learned"
+
+	NameOracleBySegment = "oracle-segment"
 )
 
 // Names tells people what Named takes.
@@ -49,10 +52,10 @@ func Names() []string {
 	for _, r := range rival.All() {
 		names = append(names, r.Name)
 	}
-	return append(names, NameBestStatic, NameOracle, NameLearned+":RUN", NameGreedy+":RUN", "FILE")
+	return append(names, NameBestStatic, NameOracle, NameOracleBySegment, NameLearned+":RUN", NameGreedy+":RUN", "FILE")
 }
 
-// Named finds a contender: a name of package rival, "best-static", "oracle", "learned:PATH", "greedy:PATH", or a path
+// Named finds a contender: a name of package rival, "best-static", "oracle", "oracle-segment", "learned:PATH", "greedy:PATH", or a path
 // alone, which is called by its base name. A path is a run directory or a policy document with its models beside it; learned
 // explores as the policy says, greedy never does.
 func Named(spec string) (Contender, error) {
@@ -61,6 +64,11 @@ func Named(spec string) (Contender, error) {
 		return Contender{Name: spec, About: "the best single action for each network type, in hindsight on the training split", kind: bestStatic}, nil
 	case NameOracle:
 		return Contender{Name: spec, About: "the best action of the catalogue for each call, found by trying all", kind: oracle}, nil
+	case NameOracleBySegment:
+		return Contender{
+			Name: spec, About: "the oracle with changes of the action within the call that pay: a lower bound of the best schedule",
+			kind: oracleBySegment,
+		}, nil
 	}
 	if r, err := rival.Named(spec); err == nil {
 		return Contender{Name: r.Name, About: r.About, options: func() []policy.Option { return r.Options(lab.RelaySite) }}, nil
@@ -102,7 +110,7 @@ func Policy(name string, p *policy.Policy) (Contender, error) {
 	return c, nil
 }
 
-// Options are what a leg of policy.NewStepped decides by; nil for the oracle and the best static action, which need a
+// Options are what a leg of policy.NewStepped decides by; nil for the oracles and the best static action, which need a
 // comparison.
 func (c *Contender) Options() []policy.Option {
 	if c.options == nil {

@@ -29,9 +29,11 @@ type state struct {
 	Fingerprint string                             `json:"fingerprint"` // of the Config
 	Next        int                                `json:"next"`
 	Static      map[model.NetworkType]model.Action `json:"static,omitempty"`
-	Seeds       [][][]sums                         `json:"seeds"`   // by seed, slice and contender
-	Current     [][]tally                          `json:"current"` // of the seed under way, by slice and contender
-	Chosen      [][]int64                          `json:"chosen"`  // by slice and action of the catalogue
+	Seeds       [][][]sums                         `json:"seeds"`               // by seed, slice and contender
+	Current     [][]tally                          `json:"current"`             // of the seed under way, by slice and contender
+	Chosen      [][]int64                          `json:"chosen"`              // by slice and action of the catalogue
+	BySegment   []scheduled                        `json:"bySegment,omitempty"` // by slice
+	Spared      int64                              `json:"spared,omitempty"`    // calls that a per-segment oracle did not make
 }
 
 // MarshalJSON writes the distribution as pairs of bin and count.
@@ -78,6 +80,9 @@ func (r *runner) open() error {
 	for range r.slices {
 		r.state.Current = append(r.state.Current, make([]tally, len(r.config.Contenders)))
 		r.state.Chosen = append(r.state.Chosen, make([]int64, len(r.config.Catalogue)))
+		if r.has(oracleBySegment) {
+			r.state.BySegment = append(r.state.BySegment, scheduled{})
+		}
 	}
 	if !r.config.Resume || r.config.Journal == "" {
 		return nil
@@ -107,7 +112,8 @@ func (r *runner) fits(kept *state) error {
 	case kept.Fingerprint != r.state.Fingerprint:
 		return errors.New("it is of another comparison: networks, policies, speech, seeds, calls or program differ; start anew without resuming")
 	case kept.Next < 0 || kept.Next > r.config.Calls*r.config.Seeds || len(kept.Seeds) != kept.Next/r.config.Calls ||
-		len(kept.Current) != len(r.slices) || len(kept.Chosen) != len(r.slices):
+		len(kept.Current) != len(r.slices) || len(kept.Chosen) != len(r.slices) ||
+		len(kept.BySegment) != len(r.state.BySegment):
 		return errors.New("it is damaged; start anew without resuming")
 	}
 	for s := range r.slices {
@@ -183,6 +189,9 @@ func (r *runner) fingerprint() string {
 		actions.WriteString(a.String() + "\n")
 	}
 	fmt.Fprint(h, actions.String(), searchRounds)
+	if r.has(oracleBySegment) {
+		fmt.Fprint(h, segmentCandidates, mostSegments)
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 

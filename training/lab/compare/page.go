@@ -27,7 +27,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 		return s.plot("poor calls", func(c *Score) Estimate { return c.Poor }, 100, percentAxis)
 	},
 	"gap": func(s Slice) template.HTML {
-		return s.plot("share of the gap", func(c *Score) Estimate { return c.GapShare }, 100, gapAxis)
+		return s.plot("share of the gap", func(c *Score) Estimate { return c.GapShare }, 100, s.gapAxis())
 	},
 	"rate": func(s Slice) template.HTML {
 		return s.plot("rate", func(c *Score) Estimate { return c.Kbps }, 1, axis{format: "%.0f"})
@@ -41,6 +41,16 @@ var (
 	percentAxis = axis{low: 0, high: 100, step: 20, format: "%.0f"}
 	gapAxis     = axis{low: -100, high: 100, step: 25, format: "%.0f"}
 )
+
+// gapAxis has room for a per-segment oracle, which closes more than the gap of the oracle.
+func (s *Slice) gapAxis() axis {
+	a := gapAxis
+	if s.BySegment != nil {
+		a.high = 200
+		a.step = 50
+	}
+	return a
+}
 
 // HTML writes the result as a page that needs nothing else. It follows the reader's choice of light or dark.
 func (r *Result) HTML(w io.Writer) error {

@@ -71,7 +71,7 @@ func (s *Slice) plot(title string, figure func(*Score) Estimate, scale float64, 
 		c := &s.Scores[i]
 		class := "policy"
 		switch c.Name {
-		case NameOracle:
+		case NameOracle, NameOracleBySegment:
 			class = NameOracle
 		case NameDefault:
 			class = "base"

@@ -58,6 +58,14 @@ type Slice struct {
 	Calls   int64    `json:"calls"`
 	Scores  []Score  `json:"scores"` // by contender
 	Choices []Choice `json:"oracleChoices,omitempty"`
+	// BySegment is what the per-segment oracle did; nil without one.
+	BySegment *Schedules `json:"oracleSegment,omitempty"`
+}
+
+// Schedules is how often changing the action within a call was worth it.
+type Schedules struct {
+	Changed float64 `json:"changedCalls"`   // share of the calls
+	Changes float64 `json:"changesPerCall"` // in those, on average; 0 without one
 }
 
 // Score is how a contender did on a slice. Each estimate is the mean over seeds of a figure of the seed's calls, with
@@ -73,7 +81,7 @@ type Score struct {
 	SetupFailures Estimate `json:"setupFailures"`
 	Dropped       Estimate `json:"dropped"`
 	Gain          Estimate `json:"gain"`     // of mean quality over the default, seed by seed
-	GapShare      Estimate `json:"gapShare"` // (policy - default) / (oracle - default); unknown without an oracle
+	GapShare      Estimate `json:"gapShare"` // (policy - default) / (oracle - default), above 1 for the per-segment oracle; unknown without an oracle
 }
 
 // Estimate is a figure with the bounds of its 95 % interval over seeds; bounds that are not known are null in JSON.
@@ -132,7 +140,7 @@ func (r *runner) result() *Result {
 	c := &r.config
 	result := &Result{
 		Suite: c.Suite.Name, Speech: c.Speech, Calls: c.Calls, Seeds: c.Seeds, FirstSeed: c.Seed,
-		CallSeconds: c.Duration.Seconds(), Simulated: r.done.Of, Method: method,
+		CallSeconds: c.Duration.Seconds(), Simulated: r.done.Of - r.state.Spared, Method: method,
 	}
 	for i := range c.Suite.Networks {
 		n := &c.Suite.Networks[i]
@@ -149,7 +157,7 @@ func (r *runner) result() *Result {
 			base = i
 		}
 	}
-	if best >= 0 || r.state.Static != nil {
+	if best >= 0 || r.state.Static != nil || r.has(oracleBySegment) {
 		for _, a := range c.Catalogue {
 			result.Catalogue = append(result.Catalogue, a.String())
 		}
@@ -215,6 +223,13 @@ func (r *runner) slice(s, base, best int) Slice {
 	}
 	if best >= 0 {
 		out.Choices = r.choices(s, out.Calls)
+	}
+	if len(r.state.BySegment) > 0 && out.Calls > 0 {
+		n := r.state.BySegment[s]
+		out.BySegment = &Schedules{Changed: float64(n.Changed) / float64(n.Calls)}
+		if n.Changed > 0 {
+			out.BySegment.Changes = float64(n.Changes) / float64(n.Changed)
+		}
 	}
 	return out
 }

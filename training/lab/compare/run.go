@@ -34,7 +34,7 @@ type Config struct {
 	Progress func(done Done) // called now and then, from one goroutine at a time; may be nil
 }
 
-// Done is how far a comparison is, in simulated calls.
+// Done is how far a comparison is, in simulated calls; those of a per-segment oracle are counted as the most it may make.
 type Done struct {
 	Calls, Of int64
 	Since     int64 // of Calls, those made before an interruption
@@ -146,10 +146,14 @@ func Run(ctx context.Context, config Config) (*Result, error) {
 
 func (r *runner) run(ctx context.Context) error {
 	perCall, search := int64(0), int64(0)
+	if r.has(oracle) || r.has(oracleBySegment) {
+		perCall += int64(len(r.config.Catalogue))
+	}
 	for i := range r.config.Contenders {
 		switch r.config.Contenders[i].kind {
 		case oracle:
-			perCall += int64(len(r.config.Catalogue))
+		case oracleBySegment:
+			perCall += int64(r.scale.segmentTries())
 		case bestStatic:
 			search = r.searchCalls()
 			perCall++
@@ -183,11 +187,17 @@ func (r *runner) run(ctx context.Context) error {
 	})
 }
 
+// has reports whether there is a contender of a kind.
+func (r *runner) has(k kind) bool {
+	return slices.ContainsFunc(r.config.Contenders, func(c Contender) bool { return c.kind == k })
+}
+
 // entry is what came of one call under every contender.
 type entry struct {
 	network  string
 	outcomes []Outcome
-	chosen   int // by the oracle; -1 without one
+	chosen   int    // by the oracle; -1 without one
+	found    *found // by the per-segment oracle; nil without one
 }
 
 // everyone makes the i-th call with all contenders.
@@ -195,13 +205,25 @@ func (r *runner) everyone(i int) (entry, error) {
 	seed, k := uint64(i/r.config.Calls), uint64(i%r.config.Calls)
 	c := Draw(r.config.Suite, r.config.Seed+seed, k)
 	e := entry{network: c.Network.Name, chosen: -1}
+	var all []attempt
+	var best int
+	if r.has(oracle) || r.has(oracleBySegment) {
+		var err error
+		if all, best, err = r.tryAll(c); err != nil {
+			return e, fmt.Errorf("compare %s: %w", NameOracle, err)
+		}
+	}
 	for j := range r.config.Contenders {
 		contender := &r.config.Contenders[j]
 		var o Outcome
 		var err error
 		switch contender.kind {
 		case oracle:
-			o, e.chosen, err = r.tryAll(c)
+			o, e.chosen = all[best].Outcome, best
+		case oracleBySegment:
+			var f found
+			f, err = r.bySegment(c, all, best)
+			o, e.found = f.Outcome, &f
 		case bestStatic:
 			action := r.static(c.Network.Type)
 			o, err = r.scale.call(c, func() []policy.Option { return Always(action) })
@@ -225,6 +247,12 @@ func (r *runner) take(i int, e entry) {
 		if e.chosen >= 0 {
 			r.state.Chosen[s][e.chosen]++
 		}
+		if e.found != nil {
+			r.state.BySegment[s].add(e.found)
+		}
+	}
+	if e.found != nil {
+		r.state.Spared += int64(r.scale.segmentTries() - e.found.simulated)
 	}
 	r.state.Next = i + 1
 	if r.state.Next%r.config.Calls == 0 { // a seed is complete

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"math"
 	"slices"
 
 	"github.com/attune-calls/attune/model"
@@ -102,17 +101,27 @@ func (r *runner) static(t model.NetworkType) model.Action {
 	return r.state.Static[model.NetworkUnknown]
 }
 
-// tryAll is what the oracle does: the outcome of the best action, and which it is. Of equals it takes the first.
-func (r *runner) tryAll(c Case) (Outcome, int, error) {
-	best, index := Outcome{Quality: math.Inf(-1)}, -1
+// tryAll is what the oracle does: what came of each action of the catalogue, and which is the best. Of equals it is the
+// first. The courses are only there where a per-segment oracle needs them.
+func (r *runner) tryAll(c Case) (all []attempt, best int, err error) {
+	courses := r.has(oracleBySegment)
+	all = make([]attempt, len(r.config.Catalogue))
 	for i, a := range r.config.Catalogue {
-		o, err := r.scale.call(c, func() []policy.Option { return Always(a) })
-		if err != nil {
-			return Outcome{}, 0, err
+		if courses {
+			held := make([]model.Action, r.scale.intervals())
+			for k := range held {
+				held[k] = a
+			}
+			all[i], err = r.scale.follow(c, held)
+		} else {
+			all[i].Outcome, err = r.scale.call(c, func() []policy.Option { return Always(a) })
 		}
-		if o.Quality > best.Quality {
-			best, index = o, i
+		if err != nil {
+			return nil, 0, err
+		}
+		if all[i].Quality > all[best].Quality {
+			best = i
 		}
 	}
-	return best, index, nil
+	return all, best, nil
 }

@@ -41,7 +41,19 @@ func (s *Slice) fprint(w io.Writer) error {
 			c.PoorVIA.text(100, "%.1f"), c.Kbps.text(1, "%.0f"), c.SetupFailures.value(100, "%.1f"), c.Dropped.value(100, "%.1f"),
 			c.Gain.text(1, "%+.2f"), c.GapShare.text(100, "%.0f"))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if s.BySegment != nil {
+		fmt.Fprintln(w, s.BySegment)
+	}
+	return nil
+}
+
+// String says it in a sentence.
+func (s *Schedules) String() string {
+	return fmt.Sprintf("%s changed its action within %.0f %% of the calls, %.1f times on average in those.",
+		NameOracleBySegment, 100*s.Changed, s.Changes)
 }
 
 // text is the value with half the width of its interval.

@@ -80,3 +80,16 @@ func (t *tally) sums() sums {
 	}
 	return s
 }
+
+// scheduled counts what the per-segment oracle did.
+type scheduled struct {
+	Calls   int64 `json:"calls"`
+	Changed int64 `json:"changed"` // calls in which it changed the action
+	Changes int64 `json:"changes"`
+}
+
+func (s *scheduled) add(f *found) {
+	s.Calls++
+	s.Changed += one(f.changes > 0)
+	s.Changes += int64(f.changes)
+}
