@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
@@ -129,6 +131,28 @@ func TestOutputs(t *testing.T) {
 		if !strings.Contains(table.String(), network) {
 			t.Errorf("the table lacks %s:\n%s", network, table.String())
 		}
+	}
+}
+
+// A pulse beats as often as frames are sent, and tells a machine that cannot keep up from one that can.
+func TestPulse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var pace Pace
+		p := startPulse()
+		time.Sleep(1010 * time.Millisecond)
+		p.stop(&pace)
+		if pace != (Pace{Beats: 50}) || pace.TooBusy() {
+			t.Errorf("%+v in a second of a machine that is never late, want 50 beats", pace)
+		}
+	})
+	if p := (Pace{Beats: 100, Late: 6}); !p.TooBusy() || !strings.Contains(p.String(), "too busy") {
+		t.Errorf("%+v: %v", p, p)
+	}
+	if p := (Pace{Beats: 100, Late: 4}); p.TooBusy() || p.String() != "4.0 % of 20 ms ticks came more than 20 ms late" {
+		t.Errorf("%+v: %v", p, p)
+	}
+	if p := (Pace{}); p.TooBusy() {
+		t.Errorf("no calls: %v", p)
 	}
 }
 

@@ -25,7 +25,7 @@ type fleet struct {
 }
 
 // flushTimeout is how long a client may take to deliver its last reports.
-const flushTimeout = 15 * time.Second
+const flushTimeout = time.Minute
 
 // parties makes the two sides of a call.
 func (f *fleet) parties(ctx context.Context) (caller, callee lab.Party, release func(), err error) {

@@ -94,9 +94,11 @@ func (r *run) round(ctx context.Context, name string, round uint64, each int) ([
 	}
 	r.summary.Calls.SecondsEach = int(r.options.Duration.Seconds())
 	r.progress.step("%s: %d real calls of %v on %d networks, %d at once", name, len(plans), r.options.Duration, len(r.profiles), r.options.Parallel)
+	pulse := startPulse()
 	results := lab.Round(ctx, plans, r.options.Parallel, func(finished int) {
-		r.progress.update("%d of %d calls", finished, len(plans))
+		r.progress.update("%d of %d real calls", finished, len(plans))
 	})
+	pulse.stop(&r.summary.Pace)
 	for i := range results {
 		switch err := results[i].Err; {
 		case err == nil:

@@ -23,6 +23,7 @@ type Summary struct {
 
 	History      History           `json:"history"` // simulated
 	Calls        Calls             `json:"calls"`   // real
+	Pace         Pace              `json:"pace"`    // of the machine during the real calls
 	Reports      Reports           `json:"reports"`
 	PolicyChange PolicyChange      `json:"policyChange"`
 	Training     Training          `json:"training"`

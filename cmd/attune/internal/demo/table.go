@@ -25,8 +25,11 @@ func (s *Summary) writeTable(out io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(out, "\nOf all networks each weighs the same in the gain. Intervals are at 95 %.")
-	return err
+	fmt.Fprintln(out, "\nOf all networks each weighs the same in the gain. Intervals are at 95 %.")
+	if s.Pace.TooBusy() {
+		fmt.Fprintf(out, "The real calls are not to be believed: %v.\n", s.Pace)
+	}
+	return nil
 }
 
 // figure formats a number for people; what was not measured is a dash.

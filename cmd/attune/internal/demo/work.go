@@ -44,6 +44,9 @@ func (r *run) rounds(ctx context.Context) error {
 	if err := r.experiment(ctx); err != nil {
 		return err
 	}
+	if r.summary.Pace.TooBusy() {
+		r.progress.step("warning: %v", r.summary.Pace)
+	}
 	return r.conclude(ctx)
 }
 
