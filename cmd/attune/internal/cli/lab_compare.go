@@ -38,8 +38,9 @@ func newLabCompare(s *settings) *cobra.Command {
 		Long: "Makes the same calls, on the same networks with the same seeds, under each policy, and prints how they did: overall, by\n" +
 			"training and validation split, and by network type. Policies: " + strings.Join(compare.Names(), ", ") + ".\n" +
 			"RUN is a run directory; FILE a policy document or a run directory. Gains are against \"default\", which always takes part.\n" +
-			"The oracle and best-static try each action of a catalogue of " + fmt.Sprint(len(compare.Catalogue())) + ". The same flags give the same result, on any number of\n" +
-			"cores. With --json, what is done is kept in FILE.journal until the end; --resume continues from there.",
+			"The oracle and best-static try each action of a catalogue of " + fmt.Sprint(len(compare.Catalogue())) + ", or a few more where networks have several relay\n" +
+			"sites. oracle-segment also changes the action within a call, where that pays; it makes twice the calls. The same flags give\n" +
+			"the same result, on any number of cores. With --json, what is done is kept in FILE.journal until the end; --resume continues from there.",
 		Example: "  attune lab compare --policies default,telegram,ana,tgcalls --calls 200 --seeds 5\n" +
 			"  attune lab compare --networks traces/mahimahi traces/sabre --policies default,best-static,oracle --calls 300 --seeds 5 --json out/lab.json --html out/lab.html\n" +
 			"  attune lab compare --suite suite.json --policies learned:attune-data/runs/run-1,greedy:attune-data/runs/run-1,oracle",
