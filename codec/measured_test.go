@@ -176,7 +176,7 @@ func ExampleMeasured() {
 	in.Loss = 0.2
 	fmt.Printf("%.1f\n", codec.Measured{}.MOS(in))
 	// Output:
-	// 4.1
+	// 4.2
 	// 2.1
 }
 

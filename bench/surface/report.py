@@ -76,9 +76,9 @@ def go_table(f: Fitted) -> None:
     lines += ["\t},",
               "\trobustness: " + row(p.robustness * np.exp((0.0, *p.frame_loss))) + ",",
               "\trate: " + row((1.0, *(1 + v for v in p.frame_rate))) + ",",
-              f"\tworst: {p.worst:.4g},", f"\tshape: {p.shape:.4g},", f"\tburst: {p.burst:.4g},", f"\tfecShare: {p.fec_share:.4g},",
-              f"\tfecSlope: {p.fec_slope:.4g},", f"\tfecBegins: {p.fec_begins:.4g},", f"\tcoding: {p.coding:.4g},",
-              f"\tfecLoss: {p.fec_loss:.4g},", f"\tdtx: {p.dtx:.4g},", "}"]
+              f"\tworst: {round(p.worst, 4):g},", f"\tshape: {round(p.shape, 4):g},", f"\tburst: {round(p.burst, 4):g},", f"\tfecShare: {round(p.fec_share, 4):g},",
+              f"\tfecSlope: {round(p.fec_slope, 4):g},", f"\tfecBegins: {round(p.fec_begins, 4):g},", f"\tcoding: {round(p.coding, 4):g},",
+              f"\tfecLoss: {round(p.fec_loss, 4):g},", f"\tdtx: {round(p.dtx, 4):g},", "}"]
     path = os.path.join(CODEC, "surface_table.go")
     with open(path, "w") as out:
         out.write("\n".join(lines) + "\n")
