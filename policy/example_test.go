@@ -30,7 +30,7 @@ func ExampleNewInterceptor() {
 		policy.WithEncoder(&opus),
 		policy.WithRecorder(&segments),
 		policy.WithPlayout(&speaker),
-		policy.WithQuality(codec.Fullband{}),
+		policy.WithQuality(codec.Measured{}),
 	)
 	if err != nil {
 		slog.Error("call", "error", err)

@@ -98,7 +98,7 @@ func WithRecorder(r Recorder) Option { return func(o *options) error { o.recorde
 // tell repaired loss from heard loss.
 func WithPlayout(p PlayoutSource) Option { return func(o *options) error { o.playout = p; return nil } }
 
-// WithQuality sets the quality estimate, for example codec.Fullband. Without one segments carry no MOS, and the call
+// WithQuality sets the quality estimate, for example codec.Measured. Without one segments carry no MOS, and the call
 // teaches nothing.
 func WithQuality(q Quality) Option { return func(o *options) error { o.quality = q; return nil } }
 

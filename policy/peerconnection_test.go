@@ -63,7 +63,7 @@ func newPeer(t *testing.T, network *vnet.Net) *peer {
 	t.Helper()
 	p := &peer{segments: &recorder{t: t}, connected: make(chan struct{})}
 	factory, err := policy.NewInterceptor(
-		policy.WithRecorder(p.segments), policy.WithPlayout(&p.heard), policy.WithQuality(codec.Fullband{}),
+		policy.WithRecorder(p.segments), policy.WithPlayout(&p.heard), policy.WithQuality(codec.Measured{}),
 		policy.WithInterval(3*time.Second), policy.WithContext(model.Context{Network: model.NetworkWiFi}),
 	)
 	if err != nil {

@@ -10,8 +10,9 @@ import (
 // StackVersion says what the statistics behind a report mean, because media stacks change that between releases.
 //
 // History: 1 = packets and bytes as the policy interceptor counts them on the wire, headers included; loss and delay
-// from RTCP receiver reports (RFC 3550 6.4) and from the far end's playout counters.
-const StackVersion = 1
+// from RTCP receiver reports (RFC 3550 6.4) and from the far end's playout counters, quality from the E-model
+// (codec.Fullband). 2 = the same, quality from the measured surface (codec.Measured).
+const StackVersion = 2
 
 // Bounds of a report. What exceeds them is refused before it is parsed any further.
 const (

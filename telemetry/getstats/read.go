@@ -15,7 +15,7 @@ import (
 	"github.com/attune-calls/attune/telemetry"
 )
 
-// Quality estimates a mean opinion score, 1..5; codec.Fullband is one.
+// Quality estimates a mean opinion score, 1..5; codec.Measured is one.
 type Quality interface {
 	MOS(in model.QualityInput) float64
 }

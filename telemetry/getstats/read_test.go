@@ -24,7 +24,7 @@ func read(t testing.TB, dump string) ([]telemetry.Report, getstats.Summary, erro
 	t.Helper()
 	var reports []telemetry.Report
 	summary, err := getstats.Read(strings.NewReader(dump), getstats.Config{
-		Quality: codec.Fullband{}, Context: model.Context{Region: 77, Network: model.Network4G, Metered: model.MeteredNo}, Key: []byte("a key"),
+		Quality: codec.Measured{}, Context: model.Context{Region: 77, Network: model.Network4G, Metered: model.MeteredNo}, Key: []byte("a key"),
 	}, func(r *telemetry.Report) error {
 		if err := r.Validate(); err != nil {
 			t.Errorf("report is not valid: %v", err)
@@ -217,7 +217,7 @@ func TestSameKeySameReports(t *testing.T) {
 	}
 	var other []telemetry.Report
 	for range 2 {
-		_, err := getstats.Read(strings.NewReader(call(30).internals()), getstats.Config{Quality: codec.Fullband{}}, func(r *telemetry.Report) error {
+		_, err := getstats.Read(strings.NewReader(call(30).internals()), getstats.Config{Quality: codec.Measured{}}, func(r *telemetry.Report) error {
 			other = append(other, *r)
 			return nil
 		})
@@ -262,7 +262,7 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	stop := errors.New("stop")
-	_, err := getstats.Read(strings.NewReader(whole), getstats.Config{Quality: codec.Fullband{}}, func(*telemetry.Report) error { return stop })
+	_, err := getstats.Read(strings.NewReader(whole), getstats.Config{Quality: codec.Measured{}}, func(*telemetry.Report) error { return stop })
 	if !errors.Is(err, stop) {
 		t.Errorf("error of take: %v", err)
 	}
@@ -303,7 +303,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		source := io.MultiReader(strings.NewReader(test.head), &endless{pattern: []byte(test.pattern), left: test.bytes / int64(len(test.pattern)) * int64(len(test.pattern))})
-		_, err := getstats.Read(source, getstats.Config{Quality: codec.Fullband{}}, func(*telemetry.Report) error { return nil })
+		_, err := getstats.Read(source, getstats.Config{Quality: codec.Measured{}}, func(*telemetry.Report) error { return nil })
 		runtime.ReadMemStats(&peak)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
@@ -334,7 +334,7 @@ func FuzzRead(f *testing.F) {
 		if len(dump) > 1<<20 {
 			return
 		}
-		_, err := getstats.Read(bytes.NewReader(dump), getstats.Config{Quality: codec.Fullband{}}, func(r *telemetry.Report) error {
+		_, err := getstats.Read(bytes.NewReader(dump), getstats.Config{Quality: codec.Measured{}}, func(r *telemetry.Report) error {
 			if err := r.Validate(); err != nil {
 				t.Fatalf("report is not valid: %v", err)
 			}

@@ -124,7 +124,7 @@ func (c *Client) policyOptions(offer *Description) []policy.Option {
 		policy.WithContext(c.config.Context),
 		policy.WithEncoder(c.encoder),
 		policy.WithPlayout(c.receiver),
-		policy.WithQuality(codec.Fullband{}),
+		policy.WithQuality(codec.Measured{}),
 		policy.WithLimits(limits),
 		policy.WithSeed(c.config.Seed),
 		policy.WithEvents(c.event),

@@ -88,7 +88,7 @@ func (s scale) watched(c Case, options func() ([]policy.Option, func(policy.Even
 			}
 		}
 		return append([]policy.Option{
-			policy.WithContext(context), policy.WithQuality(codec.Fullband{}), policy.WithEvents(events),
+			policy.WithContext(context), policy.WithQuality(codec.Measured{}), policy.WithEvents(events),
 		}, own...)
 	}
 	result, err := sim.Call(sim.Plan{

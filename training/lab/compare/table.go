@@ -25,7 +25,7 @@ func (r *Result) Fprint(w io.Writer) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "\nMOS: fullband E-model. ±: 95 %% Student's t interval over the seeds. poor: MOS of the call below %.1f; VIA: mean round trip\n"+
+	_, err := fmt.Fprintf(w, "\nMOS: estimated, fitted to measured speech. ±: 95 %% Student's t interval over the seeds. poor: MOS of the call below %.1f; VIA: mean round trip\n"+
 		"> 320 ms, loss > 1.2 %% or jitter > 12 ms. A call that was not set up or dropped has MOS 1.0.\n", PoorMOS)
 	return err
 }

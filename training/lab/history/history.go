@@ -148,7 +148,7 @@ func (m *maker) call(k int) (made, error) {
 		contexts[side].Device = model.DeviceClass(1 + random.IntN(model.DeviceClassCount-1))
 		contexts[side].TimeOfDay = model.TimeNight + model.TimeOfDay(began.UTC().Hour()/6)
 		options[side] = append([]policy.Option{
-			policy.WithContext(contexts[side]), policy.WithQuality(codec.Fullband{}),
+			policy.WithContext(contexts[side]), policy.WithQuality(codec.Measured{}),
 		}, m.config.Contender.Options()...)
 	}
 	result, err := sim.Call(sim.Plan{

@@ -68,7 +68,7 @@ func Call(c Config) (Result, error) {
 			c.Events(e)
 		}
 	}
-	caller := append([]policy.Option{policy.WithQuality(codec.Fullband{}), policy.WithEvents(follow)}, c.Options()...)
+	caller := append([]policy.Option{policy.WithQuality(codec.Measured{}), policy.WithEvents(follow)}, c.Options()...)
 	result, err := sim.Call(sim.Plan{
 		Profile: c.Profile, Seed: c.Seed, Frames: frames, FromStart: true, Watch: l, Caller: caller, Callee: c.Options(),
 		Duration: time.Duration(len(c.Speech))*time.Second/opus.SampleRate + tail,

@@ -50,7 +50,7 @@ func profile(t testing.TB, name string) *network.Profile {
 }
 
 func plan(t testing.TB, name string, seed uint64, options ...policy.Option) sim.Plan {
-	options = append(options, policy.WithQuality(codec.Fullband{}))
+	options = append(options, policy.WithQuality(codec.Measured{}))
 	return sim.Plan{
 		Profile: profile(t, name), Seed: seed, Duration: time.Minute, Frames: frames, Caller: options, Callee: options,
 	}

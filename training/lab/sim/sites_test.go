@@ -85,7 +85,7 @@ func real(t *testing.T, p *network.Profile, a model.Action, calls uint64, durati
 func virtual(t *testing.T, p *network.Profile, a model.Action, calls uint64, duration time.Duration) overCalls {
 	var events []policy.Event
 	options := []policy.Option{
-		policy.WithSource(always(t, a)), policy.WithQuality(codec.Fullband{}), policy.WithEvents(func(e policy.Event) { events = append(events, e) }),
+		policy.WithSource(always(t, a)), policy.WithQuality(codec.Measured{}), policy.WithEvents(func(e policy.Event) { events = append(events, e) }),
 	}
 	for seed := range calls {
 		mustCall(t, sim.Plan{Profile: p, Seed: seed, Duration: duration, Frames: frames, Caller: options, Callee: options})
@@ -140,7 +140,7 @@ func TestMoveBetweenSites(t *testing.T) {
 		rule := &twoPhases{first: at(test.first, plain), then: at(test.then, plain), at: 4}
 		r := mustCall(t, sim.Plan{
 			Profile: p, Seed: 1, Duration: 40 * time.Second, Frames: frames, Caller: []policy.Option{
-				policy.WithRule(rule), policy.WithInterval(4 * time.Second), policy.WithQuality(codec.Fullband{}),
+				policy.WithRule(rule), policy.WithInterval(4 * time.Second), policy.WithQuality(codec.Measured{}),
 			},
 		})
 		for _, leg := range []*sim.Leg{&r.Caller, &r.Callee} {

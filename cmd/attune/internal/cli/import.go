@@ -73,7 +73,7 @@ func newImport(s *settings) *cobra.Command {
 }
 
 func (o *importOptions) config() (getstats.Config, error) {
-	cfg := getstats.Config{Quality: codec.Fullband{}}
+	cfg := getstats.Config{Quality: codec.Measured{}}
 	if o.region != "" {
 		region, err := model.ParseRegion(o.region)
 		if err != nil {

@@ -107,7 +107,7 @@ func measure(ctx context.Context, each time.Duration, calls int) (*Result, error
 func (s *session) speed(on *suite.Suite, options func(i int) []policy.Option) (Speed, error) {
 	call := func(i int) (struct{}, error) {
 		c := compare.Draw(on, 1, uint64(i))
-		leg := append([]policy.Option{policy.WithContext(c.Context()), policy.WithQuality(codec.Fullband{})}, options(i)...)
+		leg := append([]policy.Option{policy.WithContext(c.Context()), policy.WithQuality(codec.Measured{})}, options(i)...)
 		_, err := sim.Call(sim.Plan{
 			Profile: c.Network.Profile, Seed: c.Seed, Duration: time.Minute, Frames: s.frames, Caller: leg, Callee: leg,
 		})
