@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"telemetry": {"model"},
 	"training":  {"model", "codec", "policy", "telemetry"},
 	"cmd":       {"model", "codec", "policy", "telemetry", "training"},
+	"bench":     {"model", "codec", "training"}, // measures speech for codec; nothing imports it
 }
 
 // The packages a call client links, and why nothing on the list may come with them.
