@@ -3,6 +3,7 @@ package compare_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/attune-calls/attune/policy"
 	"github.com/attune-calls/attune/training/lab"
 	"github.com/attune-calls/attune/training/lab/compare"
+	"github.com/attune-calls/attune/training/lab/suite"
 )
 
 // document is a static policy over small that explores.
@@ -63,5 +65,43 @@ func TestNamedFaults(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), spec) {
 			t.Errorf("%q: error %v", spec, err)
 		}
+	}
+}
+
+// TestPolicyNamesASite: the catalogue of a policy may hold actions that differ in the relay site only, and where the sites
+// differ so do the calls.
+func TestPolicyNamesASite(t *testing.T) {
+	c := config(t)
+	c.Suite = suite.Builtin()
+	c.Suite.Networks = slices.DeleteFunc(c.Suite.Networks, func(n suite.Network) bool { return n.Name != "4g-two-sites" })
+	c.Duration, c.Contenders = 30*time.Second, nil
+	for _, site := range lab.Sites(2) {
+		d := document()
+		d.Sites, d.Catalogue, d.Arms[0].Exploration = lab.Sites(2), nil, policy.Exploration{}
+		for _, s := range lab.Sites(2) {
+			d.Catalogue = append(d.Catalogue, model.Action{
+				Codec: model.CodecOpus, BitrateKbps: 48, Bandwidth: model.BandwidthFull, FrameMillis: 20,
+				Transport: model.TransportRelayUDP, Site: s.ID,
+			})
+		}
+		d.Arms[0].Default[model.NetworkUnknown] = int(site.ID) - 1
+		text, err := d.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := policy.Parse(text, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		contender, err := compare.Policy(site.Name, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Contenders = append(c.Contenders, contender)
+	}
+	all := mustRun(t, c).Slices[0]
+	near, far := score(t, all, "lab"), score(t, all, "lab-2")
+	if *far.Mean.Value < *near.Mean.Value+0.5 {
+		t.Errorf("by the near, congested site %.2f, by the far one %.2f", *near.Mean.Value, *far.Mean.Value)
 	}
 }
