@@ -43,18 +43,21 @@ func startPulse() *pulse {
 		var pace Pace
 		timer := time.NewTimer(beat)
 		defer timer.Stop()
-		for due := time.Now().Add(beat); ; due = time.Now().Add(beat) {
+		due := time.Now().Add(beat)
+		for {
 			select {
 			case <-timer.C:
 			case <-p.end:
 				p.pace <- pace
 				return
 			}
-			pace.Beats++
-			if time.Since(due) > beat {
-				pace.Late++
+			for now := time.Now(); !due.After(now); due = due.Add(beat) { // all that fell due in a stall
+				pace.Beats++
+				if now.Sub(due) > beat {
+					pace.Late++
+				}
 			}
-			timer.Reset(beat)
+			timer.Reset(time.Until(due))
 		}
 	}()
 	return p
