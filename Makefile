@@ -8,7 +8,7 @@ FUZZTIME ?= 20s
 FAULTS ?= 1000
 ENGINE := telemetry/warehouse/testdata/engine
 
-.PHONY: demo test race soak lint fuzz bench gen build setup clean
+.PHONY: demo test race soak lint fuzz bench agreement gen build setup clean
 
 demo: build ## the whole loop: simulated calls to learn from, real ones to judge by; about five minutes
 	bin/attune demo $(ARGS)
@@ -46,6 +46,9 @@ bench: setup ## timings; nothing is asserted. Writes out/bench
 	go run ./telemetry/internal/bench -out out/bench/telemetry.json
 	go run ./training/lab/internal/bench -out out/bench/lab.json
 	go test -run '^$$' -bench . -benchmem ./...
+
+agreement: setup ## real and simulated calls side by side, in some minutes; writes docs/agreement.svg and the table of docs/agreement.md
+	go test ./training/lab/sim -run 'TestClocksAgree$$' -timeout 60m -count 1 -args -agreement.calls 10 -agreement.out $(CURDIR)/docs
 
 gen: ## generated code; needs Debian's protobuf-compiler
 	GOBIN=$(CURDIR)/bin go install google.golang.org/protobuf/cmd/protoc-gen-go@$(PROTOC_GEN_GO_VERSION)

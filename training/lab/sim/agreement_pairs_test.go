@@ -12,6 +12,7 @@ type pair struct {
 	network string
 	action  model.Action
 	quick   int // calls that are enough to tell by; 0 = more than there is time for in every run of the test
+	much    int // how many times as many calls as the others it takes to tell by; 0 = 1
 }
 
 // Bandwidths, for short.
@@ -25,46 +26,46 @@ const (
 // pairs is every committed network with what is usual there, with what it cannot carry, and with all transports, frame
 // durations and uses of redundancy among them.
 var pairs = []pair{
-	{"ethernet", opus(32, full, 20, 10, model.TransportDirect), 1},
-	{"ethernet", opus(24, superWide, 60, 25, model.TransportDirect), 1},
-	{"ethernet", opus(32, full, 20, 0, model.TransportRelayTCP), 1},
-	{"ethernet-fcc", opus(24, wide, 20, 0, model.TransportRelayUDP), 1},
+	{"ethernet", opus(32, full, 20, 10, model.TransportDirect), 1, 0},
+	{"ethernet", opus(24, superWide, 60, 25, model.TransportDirect), 1, 0},
+	{"ethernet", opus(32, full, 20, 0, model.TransportRelayTCP), 1, 0},
+	{"ethernet-fcc", opus(24, wide, 20, 0, model.TransportRelayUDP), 1, 0},
 
-	{"wifi", opus(32, full, 20, 10, model.TransportDirect), 2},
-	{"wifi", opus(24, superWide, 60, 25, model.TransportDirect), 3},
-	{"wifi", redundant(1, opus(16, wide, 20, 0, model.TransportDirect)), 2},
-	{"wifi", opus(20, wide, 40, 0, model.TransportRelayUDP), 2},
-	{"wifi", opus(32, full, 20, 0, model.TransportRelayTCP), 2},
-	{"wifi", opus(16, wide, 60, 0, model.TransportRelayTLS), 2},
-	{"wifi-only-443", opus(32, full, 40, 0, model.TransportRelayTLS), 2},
-	{"wifi-lossgen", opus(24, superWide, 20, 25, model.TransportDirect), 0},
+	{"wifi", opus(32, full, 20, 10, model.TransportDirect), 1, 0},
+	{"wifi", opus(24, superWide, 60, 25, model.TransportDirect), 2, 0},
+	{"wifi", redundant(1, opus(16, wide, 20, 0, model.TransportDirect)), 1, 0},
+	{"wifi", opus(20, wide, 40, 0, model.TransportRelayUDP), 3, 0},
+	{"wifi", opus(32, full, 20, 0, model.TransportRelayTCP), 2, 0},
+	{"wifi", opus(16, wide, 60, 0, model.TransportRelayTLS), 2, 0},
+	{"wifi-only-443", opus(32, full, 40, 0, model.TransportRelayTLS), 2, 0},
+	{"wifi-lossgen", opus(24, superWide, 20, 25, model.TransportDirect), 0, 0},
 
-	{"4g", opus(32, full, 20, 10, model.TransportDirect), 2},
-	{"4g", opus(24, superWide, 60, 25, model.TransportDirect), 2},
-	{"4g", redundant(2, opus(12, wide, 60, 0, model.TransportDirect)), 2},
-	{"4g", opus(48, full, 20, 0, model.TransportRelayUDP), 2},
-	{"4g", opus(32, full, 20, 0, model.TransportRelayTCP), 2},
-	{"4g-moving", opus(24, superWide, 60, 25, model.TransportRelayUDP), 0},
-	{"4g-att-driving", opus(16, wide, 60, 10, model.TransportDirect), 0},
+	{"4g", opus(32, full, 20, 10, model.TransportDirect), 1, 0},
+	{"4g", opus(24, superWide, 60, 25, model.TransportDirect), 1, 0},
+	{"4g", redundant(2, opus(12, wide, 60, 0, model.TransportDirect)), 1, 0},
+	{"4g", opus(48, full, 20, 0, model.TransportRelayUDP), 1, 0},
+	{"4g", opus(32, full, 20, 0, model.TransportRelayTCP), 1, 0},
+	{"4g-moving", opus(24, superWide, 60, 25, model.TransportRelayUDP), 1, 0},
+	{"4g-att-driving", opus(16, wide, 60, 10, model.TransportDirect), 0, 3},
 
-	{"4g-udp-throttled", opus(32, full, 20, 10, model.TransportDirect), 0},
-	{"4g-udp-throttled", opus(6, narrow, 120, 0, model.TransportDirect), 2},
-	{"4g-udp-throttled", opus(32, full, 20, 0, model.TransportRelayTCP), 2},
+	{"4g-udp-throttled", opus(32, full, 20, 10, model.TransportDirect), 0, 12},
+	{"4g-udp-throttled", opus(6, narrow, 120, 0, model.TransportDirect), 4, 2},
+	{"4g-udp-throttled", opus(32, full, 20, 0, model.TransportRelayTCP), 1, 0},
 
-	{"3g", opus(32, full, 20, 10, model.TransportDirect), 3},
-	{"3g", opus(16, wide, 60, 10, model.TransportDirect), 3},
-	{"3g", opus(32, full, 20, 0, model.TransportRelayTCP), 0},
-	{"3g", opus(12, wide, 120, 0, model.TransportRelayTLS), 0},
+	{"3g", opus(32, full, 20, 10, model.TransportDirect), 2, 0},
+	{"3g", opus(16, wide, 60, 10, model.TransportDirect), 2, 0},
+	{"3g", opus(32, full, 20, 0, model.TransportRelayTCP), 0, 0},
+	{"3g", opus(12, wide, 120, 0, model.TransportRelayTLS), 0, 0},
 
-	{"2g", opus(6, narrow, 120, 0, model.TransportDirect), 3},
-	{"2g", opus(8, narrow, 60, 20, model.TransportDirect), 0},
-	{"2g", opus(16, wide, 60, 0, model.TransportDirect), 0},
-	{"2g", opus(32, full, 20, 10, model.TransportDirect), 0},
-	{"2g", opus(12, wide, 60, 0, model.TransportRelayTCP), 3},
+	{"2g", opus(6, narrow, 120, 0, model.TransportDirect), 3, 0},
+	{"2g", opus(8, narrow, 60, 20, model.TransportDirect), 0, 0},
+	{"2g", opus(16, wide, 60, 0, model.TransportDirect), 0, 0},
+	{"2g", opus(32, full, 20, 10, model.TransportDirect), 0, 3},
+	{"2g", opus(12, wide, 60, 0, model.TransportRelayTCP), 0, 3},
 
-	{"satellite", opus(32, full, 20, 10, model.TransportDirect), 2},
-	{"satellite", opus(16, wide, 60, 20, model.TransportRelayUDP), 2},
-	{"satellite", opus(24, wide, 40, 0, model.TransportRelayTCP), 2},
+	{"satellite", opus(32, full, 20, 10, model.TransportDirect), 1, 0},
+	{"satellite", opus(16, wide, 60, 20, model.TransportRelayUDP), 2, 0},
+	{"satellite", opus(24, wide, 40, 0, model.TransportRelayTCP), 2, 0},
 }
 
 func opus(kbps uint8, band model.AudioBandwidth, frame, fec uint8, transport model.Transport) model.Action {

@@ -106,6 +106,7 @@ type call struct {
 	result Result
 	move   move
 
+	beats     beats
 	exchanges int32         // of setting up, so far
 	offered   time.Duration // when the callee was last offered a path
 }

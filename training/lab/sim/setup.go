@@ -19,15 +19,17 @@ type exchange struct {
 	repeat, most time.Duration
 }
 
-// The packets of pion, as one sees them on the wire. What each side of ICE checks besides, at the same time, is left out.
+// The packets of pion, as one sees them on the wire. ICE repeats its own on a beat, see beats.
 var (
-	check     = exchange{112 - 22, 64 - 22, checkEvery, checkEvery} // by the caller
+	check     = exchange{there: 112 - 22, back: 64 - 22} // by the caller
 	handshake = [...]exchange{
-		{116 - 22, 149 - 22, checkEvery, 4 * time.Second},  // the caller names the pair; ClientHello
+		{there: 116 - 22, back: 149 - 22},                  // the caller names the pair; ClientHello
 		{48 - 22, 169 - 22, time.Second, 4 * time.Second},  // HelloVerifyRequest; ClientHello with the cookie
 		{623 - 22, 554 - 22, time.Second, 4 * time.Second}, // ServerHello to ServerHelloDone; Certificate to Finished
 	}
 )
+
+const finished = 75 - 22 // the last flight of DTLS, which the caller does not wait for an answer to
 
 // What is asked of a relay takes as much there as back here; it counts with the larger.
 var (
@@ -47,7 +49,13 @@ func (c *call) setUp() (ready time.Duration, ok bool) {
 			now, ok = c.over(e, paths, now, setupPatience)
 		}
 	}
+	if ok {
+		paths[caller].send(now, finished, packet{kind: kindOther})
+	}
 	c.sides[callee].created = c.offered
+	for i, s := range c.sides {
+		s.clocks[clockConsent] = c.beats.at[i]
+	}
 	c.use(paths)
 	return now, ok
 }
@@ -103,8 +111,35 @@ func (c *call) establish(now time.Duration, t policyTransport, deadline time.Dur
 			}
 		}
 	}
+	c.beats = beats{at: [2]time.Duration{caller: now + checkEvery, callee: now}}
 	now, ok = c.over(check, made, now, deadline)
 	return made, now, ok
+}
+
+// beats is when each side of ICE sends its next check: every checkEvery until it has a pair, then once more, and from
+// there on as often as it asks for consent.
+type beats struct {
+	at     [2]time.Duration
+	paired [2]bool
+}
+
+// beat sends the checks that are due. Those of the caller are an exchange, as long as that is one of ICE.
+func (c *call) beat(now time.Duration, e exchange, number int32, paths [2]path) {
+	for side := range c.beats.at {
+		at := &c.beats.at[side]
+		for *at <= now {
+			if side == caller && e.repeat == 0 {
+				paths[side].send(*at, e.there, packet{kind: kindConsent, number: number})
+			} else {
+				paths[side].send(*at, consentBytes, packet{kind: kindConsent})
+			}
+			if c.beats.paired[side] {
+				*at += tellEvery[clockConsent]
+			} else {
+				*at += checkEvery
+			}
+		}
+	}
 }
 
 // gather asks a relay for an address.
@@ -145,23 +180,45 @@ func (c *call) over(e exchange, paths [2]path, now, deadline time.Duration) (don
 	c.exchanges++
 	number, repeat := c.exchanges, e.repeat
 	came := time.Duration(-1)
+	there := packet{kind: kindOther, number: number}
+	if repeat == 0 {
+		there.kind = kindConsent
+	}
 	answer := func(p packet) {
-		if p.number == number { // not a repetition of what was answered before
+		if p.kind == kindConsent {
+			paths[callee].send(p.at, consentedBytes, packet{kind: kindOther, number: answers(e, p.number)})
+		}
+		switch {
+		case p.number != number: // a repetition of what was answered before
+		case e == check: // triggers one of the callee (RFC 8445, section 7.3.1.4)
+			paths[callee].send(p.at, consentBytes, packet{kind: kindConsent})
+		default:
 			paths[callee].send(p.at, e.back, packet{kind: kindOther, number: number})
+			c.beats.paired[callee] = true
 		}
 	}
 	answered := func(p packet) {
-		if p.number == number && came < 0 {
+		switch {
+		case p.kind == kindConsent:
+			paths[caller].send(p.at, consentedBytes, packet{kind: kindOther})
+		case p.number == number && came < 0:
 			came = p.at
+			c.beats.paired[caller] = e != check
 		}
 	}
-	for due := now; now < deadline; {
+	paths[caller].send(now, e.there, there)
+	due := never
+	if repeat > 0 {
+		due = now + repeat
+	}
+	for now < deadline {
 		if now >= due {
-			paths[caller].send(now, e.there, packet{kind: kindOther, number: number})
-			due = now + repeat
+			paths[caller].send(now, e.there, there)
 			repeat = min(2*repeat, e.most)
+			due = now + repeat
 		}
-		now = min(due, max(min(paths[caller].next(), paths[callee].next()), now), deadline)
+		c.beat(now, e, number, paths)
+		now = min(due, max(min(paths[caller].next(), paths[callee].next(), c.beats.at[caller], c.beats.at[callee]), now), deadline)
 		paths[caller].advance(now, answer)
 		paths[callee].advance(now, answered)
 		if came >= 0 {
@@ -169,6 +226,15 @@ func (c *call) over(e exchange, paths [2]path, now, deadline time.Duration) (don
 		}
 	}
 	return now, false
+}
+
+// answers is the number of the answer to a request of ICE: that of a check completes the exchange, that of the naming of
+// the pair does not, as DTLS begins with it.
+func answers(e exchange, request int32) int32 {
+	if e == check {
+		return request
+	}
+	return 0
 }
 
 // move is an ICE restart under way: the client of package lab offers its peer the candidates of the other transport

@@ -163,15 +163,11 @@ var tellEvery = [clocks]time.Duration{clockRTCP: time.Second, clockConsent: 2 * 
 // checkEvery is how often ICE repeats its checks until they have found a pair. Its keep-alives go on from there.
 const checkEvery = 200 * time.Millisecond
 
-// startClocks sets the clocks to when they strike first, once media flow. They have run since the peer connection was
+// startClocks sets the clock of RTCP to when it strikes first once media flow. It has run since the peer connection was
 // made.
 func (s *side) startClocks(begin time.Duration) {
-	strike := func(clock int, from time.Duration) {
-		late := max(begin-from, 0)
-		s.clocks[clock] = from + (late/tellEvery[clock]+1)*tellEvery[clock]
-	}
-	strike(clockRTCP, s.created)
-	strike(clockConsent, begin/checkEvery*checkEvery)
+	every := tellEvery[clockRTCP]
+	s.clocks[clockRTCP] = s.created + ((begin-s.created)/every+1)*every
 }
 
 // tell sends what is due before the next tick.
