@@ -1,12 +1,15 @@
 """Fits the surface to what measure.py measured, and writes the Go table, the condition means, the plots and the errors.
 
-    python3 bench/surface/fit.py --measured /tmp/surface/measured.csv
+    python3 bench/surface/fit.py [--measured /tmp/surface/measured.csv]
+
+measured.csv.gz beside this file is what the committed surface was fitted to.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import os
 
 import numpy as np
 import scipy.optimize
@@ -92,7 +95,7 @@ def arrays(rows: list[dict]) -> dict[str, np.ndarray]:
 
 def main() -> None:
     o = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    o.add_argument("--measured", required=True)
+    o.add_argument("--measured", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "measured.csv.gz"))
     o = o.parse_args()
     everything = read(o.measured)
     scale = Scale(everything)

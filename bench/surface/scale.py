@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import collections
 import csv
+import gzip
 
 import numpy as np
 import scipy.optimize
@@ -35,7 +36,7 @@ IDENTICAL = 4.7321  # ViSQOL's audio mode when nothing differs
 
 def read(path: str) -> list[dict]:
     rows = []
-    with open(path) as f:
+    with gzip.open(path, "rt") if path.endswith(".gz") else open(path) as f:
         for r in csv.DictReader(f):
             rows.append({k: v if k in ("clip", "condition", "band") else float(v) if v else np.nan for k, v in r.items()})
     return rows
