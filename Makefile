@@ -48,7 +48,7 @@ bench: setup ## timings; nothing is asserted. Writes out/bench
 	go test -run '^$$' -bench . -benchmem ./...
 
 agreement: setup ## real and simulated calls side by side, in some minutes; writes docs/agreement.svg and the table of docs/agreement.md
-	go test ./training/lab/sim -run 'TestClocksAgree$$' -timeout 60m -count 1 -args -agreement.calls 10 -agreement.out $(CURDIR)/docs
+	go test ./training/lab/sim -run 'TestClocksAgree$$' -timeout 60m -count 1 -args -agreement.calls 6 -agreement.out $(CURDIR)/docs
 
 gen: ## generated code; needs Debian's protobuf-compiler
 	GOBIN=$(CURDIR)/bin go install google.golang.org/protobuf/cmd/protoc-gen-go@$(PROTOC_GEN_GO_VERSION)

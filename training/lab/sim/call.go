@@ -256,6 +256,5 @@ func (c *call) step(s *side, now time.Duration) error {
 	if s == c.sides[caller] {
 		c.moveOn(now)
 	}
-	s.dead = now-s.lastCame >= silencePatience
 	return nil
 }

@@ -29,6 +29,8 @@ var (
 	}
 )
 
+const dtlsRepeat = time.Second // pion's first; each further one is twice as long
+
 const finished = 75 - 22 // the last flight of DTLS, which the caller does not wait for an answer to
 
 // What is asked of a relay takes as much there as back here; it counts with the larger.
@@ -184,6 +186,7 @@ func (c *call) over(e exchange, paths [2]path, now, deadline time.Duration) (don
 	if repeat == 0 {
 		there.kind = kindConsent
 	}
+	again, wait := time.Duration(0), dtlsRepeat
 	answer := func(p packet) {
 		if p.kind == kindConsent {
 			paths[callee].send(p.at, consentedBytes, packet{kind: kindOther, number: answers(e, p.number)})
@@ -192,8 +195,9 @@ func (c *call) over(e exchange, paths [2]path, now, deadline time.Duration) (don
 		case p.number != number: // a repetition of what was answered before
 		case e == check: // triggers one of the callee (RFC 8445, section 7.3.1.4)
 			paths[callee].send(p.at, consentBytes, packet{kind: kindConsent})
-		default:
+		case repeat > 0 || p.at >= again: // DTLS repeats by a timer, not whenever ICE does
 			paths[callee].send(p.at, e.back, packet{kind: kindOther, number: number})
+			again, wait = p.at+wait, 2*wait
 			c.beats.paired[callee] = true
 		}
 	}

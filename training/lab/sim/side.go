@@ -183,7 +183,8 @@ func (s *side) tell(now time.Duration, epoch time.Time) {
 		}
 		s.clocks[clock] += tellEvery[clock]
 		at = max(at, now)
-		if clock == clockConsent {
+		if clock == clockConsent { // which is when ICE looks how long nothing has come
+			s.dead = at-s.lastCame > silencePatience
 			s.out.send(at, consentBytes, packet{kind: kindConsent})
 			continue
 		}
