@@ -49,7 +49,7 @@ var pairs = []pair{
 	{"4g-att-driving", opus(16, wide, 60, 10, model.TransportDirect), 0, 3},
 
 	{"4g-udp-throttled", opus(32, full, 20, 10, model.TransportDirect), 0, 12},
-	{"4g-udp-throttled", opus(6, narrow, 120, 0, model.TransportDirect), 4, 2},
+	{"4g-udp-throttled", opus(6, narrow, 120, 0, model.TransportDirect), 0, 2},
 	{"4g-udp-throttled", opus(32, full, 20, 0, model.TransportRelayTCP), 1, 0},
 
 	{"3g", opus(32, full, 20, 10, model.TransportDirect), 2, 0},
