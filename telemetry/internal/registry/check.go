@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// MaxValues is how many values a field may have. 2^20 is enough for a chance in millionths and for the hours of a
-// century; an identifier of people needs more.
+// MaxValues is how many values a field may have, with a reason. 2^20 is enough for a chance in millionths and for the hours
+// of a century. Several such fields could make an id together: see budgets.
 const MaxValues = 1 << 20
 
 // maxForesight is how far ahead a review may be put: later is never.
@@ -28,6 +28,7 @@ func (r *Registry) Check(now time.Time) error {
 	c.lists()
 	c.scales()
 	c.messages()
+	c.information()
 	c.tables()
 	return errors.Join(c.faults...)
 }
@@ -60,6 +61,7 @@ func (c *checker) header() {
 const (
 	messageReport   = "Report"
 	messageSegments = "Segments"
+	messagePack     = "Pack"
 )
 
 var (

@@ -18,15 +18,17 @@ var forbiddenTypes = map[string]string{
 // tellingWords are parts of names of fields that hold what a report must not.
 var tellingWords = []string{
 	"account", "address", "audio", "called", "caller", "candidate", "city", "comment", "contact", "cookie", "email",
-	"fingerprint", "hash", "host", "imei", "imsi", "ip", "key", "latitude", "location", "login", "longitude", "mac",
-	"message", "name", "nickname", "number", "phone", "sdp", "serial", "session", "ssid", "text", "token", "transcript",
-	"url", "user", "username", "uuid",
+	"fingerprint", "gps", "hash", "host", "imei", "imsi", "install", "installation", "ip", "key", "lat", "latitude", "location",
+	"login", "lon", "longitude", "mac", "message", "minute", "msisdn", "name", "nickname", "number", "person", "phone", "sdp",
+	"second", "serial", "session", "ssid", "subscriber", "text", "timestamp", "token", "transcript", "url", "user", "username",
+	"uuid",
 }
 
 // field checks what a field could hold, that somebody needs it, and its dates.
 func (c *checker) field(m *Message, f *Field) {
 	where := m.Name + "." + f.Name
 	c.kind(where, m, f)
+	c.shape(where, m, f)
 	for word := range strings.SplitSeq(f.Name, "_") {
 		if slices.Contains(tellingWords, word) {
 			c.fault(where, "is named like something that points at a person (%q)", word)
@@ -35,7 +37,7 @@ func (c *checker) field(m *Message, f *Field) {
 			c.fault(where, "is named like an id; the only one is the random id of the report")
 		}
 	}
-	c.oneLine(where, f.Says, f.Purpose, f.Unit, f.NotStored)
+	c.oneLine(where, f.Says, f.Purpose, f.Unit, f.Wide, f.NotStored)
 	if f.Says == "" {
 		c.fault(where, "does not say what it holds (says:)")
 	}
@@ -83,9 +85,8 @@ func (c *checker) dates(where string, f *Field) {
 	}
 }
 
-// kind checks that the type is one of the closed set and what it refers to is there.
+// kind checks that the type is one of the closed set, what it refers to is there, and how much it can say.
 func (c *checker) kind(where string, m *Message, f *Field) {
-	width := c.r.Top(f)
 	switch f.Type {
 	case TypeEnum, TypeFlags:
 		if c.r.ListOf(f.List) == nil {
@@ -103,10 +104,7 @@ func (c *checker) kind(where string, m *Message, f *Field) {
 		if f.Max < f.Min || f.Max == 0 && len(f.Values) == 0 {
 			c.fault(where, "a counter has a range: %d..%d", f.Min, f.Max)
 		}
-		if f.Unit == "" {
-			c.fault(where, "a counter has a unit")
-		}
-		width -= min(f.Min, width)
+		c.unit(where, m, f)
 	case TypeFlag:
 	case TypeIndex:
 		if c.r.MessageOf(f.Of) == nil || f.Max == 0 {
@@ -130,15 +128,7 @@ func (c *checker) kind(where string, m *Message, f *Field) {
 		c.fault(where, "type %q %s", f.Type, why)
 		return
 	}
-	if width >= MaxValues {
-		c.fault(where, "can have %d values, more than 2^20: wide enough for an id", width+1)
-	}
-	if f.Each != "" && (c.r.ListOf(f.Each) == nil || !f.Repeated) {
-		c.fault(where, "each: %q is not a list, or the field is not repeated", f.Each)
-	}
-	if m.Columns && !f.Repeated {
-		c.fault(where, "must be repeated: a column has a value per segment")
-	}
+	c.width(where, f)
 }
 
 // tables checks that every column comes from fields, and that every field is stored or says why not.

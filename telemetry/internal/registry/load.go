@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,22 +44,28 @@ func LoadReleases(dir string) ([]*Release, error) {
 	return releases, nil
 }
 
-// WriteRelease writes the registry's version to the directory of the schema. What is released already may only gain
-// fields.
+// WriteRelease writes the registry's version to the directory of the schema, once it is sure that the version keeps all
+// that older ones promise. It may be released again with more fields, and is the next one after those that are there
+// otherwise.
 func (r *Registry) WriteRelease(dir string) error {
 	releases, err := LoadReleases(dir)
 	if err != nil {
 		return err
 	}
-	if len(releases) >= int(r.Version) {
-		// New fields are what a release is for; everything else must still hold.
-		c := &checker{r: r}
-		for _, release := range releases {
-			c.release(release)
+	if next := len(releases) + 1; int(r.Version) != next && int(r.Version) != next-1 {
+		return fmt.Errorf("release version %d: %d versions are released; the next is %d", r.Version, len(releases), next)
+	}
+	// That new fields are missing in the release is what it is for; everything else must hold.
+	c := &checker{r: r}
+	for i, release := range releases {
+		if int(release.Version) != i+1 {
+			return fmt.Errorf("release version %d: %s says it is version %d", r.Version, releasePath(dir, uint16(i+1)), release.Version)
 		}
-		if len(c.faults) > 0 {
-			return c.faults[0]
-		}
+		c.release(release)
+	}
+	c.retired(releases)
+	if len(c.faults) > 0 {
+		return errors.Join(c.faults...)
 	}
 	text, err := r.Release().Marshal()
 	if err != nil {

@@ -41,10 +41,11 @@ somebody has to decide that the purpose still holds. Until they have, and after 
 tests fail and no new version of the app can be made with it.
 `, "`", "`", "`", "`")
 	for i := range r.Messages {
-		if m := &r.Messages[i]; m.Name != "Pack" {
+		if m := &r.Messages[i]; m.Name != messagePack {
 			r.messageOnPage(&s, m)
 		}
 	}
+	r.wideOnPage(&s)
 	r.randomizedOnPage(&s)
 	r.listsOnPage(&s)
 	r.scalesOnPage(&s)
@@ -97,6 +98,41 @@ func (r *Registry) possible(f *Field) string {
 		text += fmt.Sprintf(" ([randomized](#randomized-answers), epsilon %v)", f.Epsilon)
 	}
 	return text
+}
+
+// wideOnPage tells how much fits into a report, and why what has many values points at nobody.
+func (r *Registry) wideOnPage(s *source) {
+	s.line(`## How much a report can say
+
+A number can name a person without being a name: it only has to be long enough. So how much each part of a report can
+hold is limited, and a test fails when a field is added that there is no room for. The id aside, that is at most`)
+	s.line("")
+	for i := range r.Messages {
+		if m := &r.Messages[i]; m.Name != messagePack {
+			s.line("* %s: %.0f bits%s", m.Name, math.Ceil(r.Bits(m)), entries(m))
+		}
+	}
+	s.line("\nEach field that can have more than %d values has a reason why they point at nobody:\n", narrow)
+	for i := range r.Messages {
+		m := &r.Messages[i]
+		for j := range m.Fields {
+			if f := &m.Fields[j]; f.Wide != "" {
+				s.line("* %s of %s: %s", f.Name, m.Name, f.Wide)
+			}
+		}
+	}
+	s.line("")
+}
+
+// entries says what the bits of a message are counted for.
+func entries(m *Message) string {
+	switch {
+	case m.Columns:
+		return " for each segment, about the network while it lasted"
+	case m.Name == messageReport:
+		return " about the call as a whole"
+	}
+	return " for each entry that segments of the report point at"
 }
 
 func (r *Registry) randomizedOnPage(s *source) {

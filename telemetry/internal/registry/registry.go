@@ -127,6 +127,7 @@ type Field struct {
 	Max      uint64   `yaml:"max"` // of a counter or index; entries of a table
 	Values   []uint64 `yaml:"values"`
 	Unit     string   `yaml:"unit"`
+	Wide     string   `yaml:"wide"` // why many values point at nobody
 
 	Opinion bool    `yaml:"opinion"` // the user was asked
 	Epsilon float64 `yaml:"epsilon"` // of its randomized response; 0 = sent as it is

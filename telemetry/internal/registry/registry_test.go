@@ -147,6 +147,31 @@ func TestReleasing(t *testing.T) {
 	if err := changed.WriteRelease(dir); err == nil {
 		t.Error("a changed number can be released")
 	}
+
+	// A new version keeps what all older ones promise, before anything is written.
+	for name, spoil := range map[string][3]string{
+		"a changed number": {"- name: dropped", "number: 8", "number: 80"},
+		"a narrower bound": {"- name: seconds", "max: 120", "max: 60"},
+	} {
+		broken := spoiled(t, spoil[0], spoil[1], spoil[2])
+		broken.Version, broken.History = 3, append(broken.History, "something new")
+		if err := broken.WriteRelease(dir); err == nil {
+			t.Errorf("%s can be released in a new version", name)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "released", "3.yaml")); err == nil {
+			t.Fatalf("%s is written", name)
+		}
+	}
+	far := load(t)
+	far.Version = 9
+	if err := far.WriteRelease(dir); err == nil {
+		t.Error("versions can be left out")
+	}
+	third := spoiled(t, "- name: stack", "- name: stack", field)
+	third.Version = 3
+	if err := third.WriteRelease(dir); err != nil {
+		t.Errorf("a new version: %v", err)
+	}
 }
 
 func TestParseIsStrict(t *testing.T) {

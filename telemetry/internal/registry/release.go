@@ -129,6 +129,7 @@ func (r *Registry) CheckReleases(releases []*Release) error {
 		}
 		c.release(release)
 	}
+	c.retired(releases)
 	if n := len(releases); n > 0 && releases[n-1].Version == r.Version {
 		c.complete(releases[n-1])
 	}
@@ -196,8 +197,9 @@ func (c *checker) releasedField(version uint16, m *Message, was ReleasedField) {
 		c.fault(where, "changed its type from %s to %s after release: add a field and retire this one", was.kind(), is.kind())
 	case is.Unit != was.Unit || is.Each != was.Each:
 		c.fault(where, "changed its meaning (unit %q, each %q) after release: add a field and retire this one", is.Unit, is.Each)
-	case is.Min < was.Min || is.Max > was.Max || !subset(is.Values, was.Values):
-		c.fault(where, "became wider (%d..%d %v) than it was released (%d..%d %v)", is.Min, is.Max, is.Values, was.Min, was.Max, was.Values)
+	case is.Min != was.Min || is.Max != was.Max || !slices.Equal(is.Values, was.Values):
+		c.fault(where, "changed its bounds from %s to %s after release: reports of clients that are out there would be refused, or "+
+			"those of new clients by older readers; add a field and retire this one", was.bounds(), is.bounds())
 	case is.Epsilon != was.Epsilon:
 		c.fault(where, "changed its epsilon from %v to %v: answers of both cannot be told apart; add a field", was.Epsilon, is.Epsilon)
 	}
@@ -220,6 +222,13 @@ func (f ReleasedField) kind() string {
 	return kind
 }
 
+func (f ReleasedField) bounds() string {
+	if len(f.Values) > 0 {
+		return fmt.Sprint(f.Values)
+	}
+	return fmt.Sprintf("%d..%d", f.Min, f.Max)
+}
+
 func byNumber(m *Message, number int32) *Field {
 	for i := range m.Fields {
 		if m.Fields[i].Number == number {
@@ -229,17 +238,23 @@ func byNumber(m *Message, number int32) *Field {
 	return nil
 }
 
-// subset says that no value is new; a field without a list of values must stay so.
-func subset(values, of []uint64) bool {
-	if len(of) == 0 {
-		return true // the range is checked
-	}
-	for _, v := range values {
-		if !slices.Contains(of, v) {
-			return false
+// retired reports fields that are said to be no longer sent and never were: the rules for what is sent pass them over.
+func (c *checker) retired(releases []*Release) {
+	for i := range c.r.Messages {
+		m := &c.r.Messages[i]
+		for j := range m.Fields {
+			f := &m.Fields[j]
+			if f.Retired == 0 {
+				continue
+			}
+			for version := max(f.Since, 1); version < f.Retired && int(version) <= len(releases); version++ {
+				was := find(releases[version-1].Messages, m.Name, func(m *ReleasedMessage) string { return m.Name })
+				if was == nil || find(was.Fields, f.Name, func(f *ReleasedField) string { return f.Name }) == nil {
+					c.fault(m.Name+"."+f.Name, "is said to have been sent in version %d, which was released without it", version)
+				}
+			}
 		}
 	}
-	return len(values) > 0
 }
 
 // complete reports fields that the current version has and its release does not.
