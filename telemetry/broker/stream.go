@@ -1,9 +1,11 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -13,51 +15,49 @@ import (
 	"github.com/attune-calls/attune/telemetry"
 )
 
-// StreamConfig bounds the stream of reports. The zero StreamConfig means the defaults.
+// StreamConfig is what the stream of reports is made with. It says nothing about a stream that exists: its bounds, copies
+// and place are its operator's. The zero StreamConfig means the defaults.
 type StreamConfig struct {
 	MaxBytes int64         // on disk; when it is full, new reports are refused and wait at their clients. Default 4 GiB
-	MaxAge   time.Duration // reports that nobody took by then are deleted. Default 7 days
+	MaxAge   time.Duration // reports that nobody took by then are deleted. Default 90 days, when they would be refused anyway
 	Replicas int           // copies in a cluster. Default 1
+	Logger   *slog.Logger  // told what was wrong with a stream that exists. Default: none
 }
 
 // DuplicateWindow is how long the stream remembers the ids of reports, so that one sent twice is stored once.
 const DuplicateWindow = 2 * time.Minute
 
+// window is the least that the stream must remember ids: a server takes none longer than its messages live.
+func window(c *jetstream.StreamConfig) time.Duration {
+	if c.MaxAge > 0 {
+		return min(DuplicateWindow, c.MaxAge)
+	}
+	return DuplicateWindow
+}
+
 const (
 	defaultMaxBytes = 4 << 30
-	defaultMaxAge   = 7 * 24 * time.Hour
+	defaultMaxAge   = 90 * 24 * time.Hour
 )
 
-// EnsureStream creates the stream of reports, or brings an existing one to these settings. A report leaves it once it has
-// been acknowledged by its consumer.
+// EnsureStream is EnsureStreamWith for the defaults.
 func EnsureStream(ctx context.Context, js jetstream.JetStream) (jetstream.Stream, error) {
 	return EnsureStreamWith(ctx, js, StreamConfig{})
 }
 
-// EnsureStreamWith is EnsureStream with other bounds.
+// EnsureStreamWith creates the stream of reports. Of one that exists it corrects what would lose reports, as far as that
+// can be changed, and is an error where it cannot; everything else stays as it is. A report leaves the stream once it
+// has been acknowledged by its consumer.
 func EnsureStreamWith(ctx context.Context, js jetstream.JetStream, cfg StreamConfig) (jetstream.Stream, error) {
-	if cfg.MaxBytes == 0 {
-		cfg.MaxBytes = defaultMaxBytes
-	}
-	if cfg.MaxAge == 0 {
-		cfg.MaxAge = defaultMaxAge
+	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, defaultMaxBytes)
+	cfg.MaxAge = cmp.Or(cfg.MaxAge, defaultMaxAge)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer notPermitted(js.Conn(), cancel)()
-	stream, err := createOrUpdate(ctx, js, jetstream.StreamConfig{
-		Name:        telemetry.Stream,
-		Description: "anonymous call reports on their way to the warehouse",
-		Subjects:    []string{telemetry.Subjects},
-		Retention:   jetstream.WorkQueuePolicy,
-		Storage:     jetstream.FileStorage,
-		Discard:     jetstream.DiscardNew,
-		MaxBytes:    cfg.MaxBytes,
-		MaxAge:      cfg.MaxAge,
-		MaxMsgSize:  maxMessage,
-		Duplicates:  min(DuplicateWindow, cfg.MaxAge),
-		Replicas:    max(cfg.Replicas, 1),
-	})
+	stream, err := createOrCorrect(ctx, js, cfg)
 	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
 		err = cause
 	}
@@ -67,28 +67,41 @@ func EnsureStreamWith(ctx context.Context, js jetstream.JetStream, cfg StreamCon
 	return stream, nil
 }
 
-// createOrUpdate makes a stream whose numbers no earlier stream of the name had: they begin with the microseconds since
-// 1970, which messages would have to overtake at a million a second. An acknowledgement names a message by its number
-// alone, so one that is late, for a stream that has been deleted, could otherwise take a message of its successor that
-// nobody has stored; and refused reports are counted by their numbers.
-//
-// An existing stream keeps the beginning it has: a later one would make the server delete what is before it.
-func createOrUpdate(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
+// create is the stream as it is made. Its numbers are such as no earlier stream of the name had: they begin with the
+// microseconds since 1970, which messages would have to overtake at a million a second. An acknowledgement names a
+// message by its number alone, so one that is late, for a stream that has been deleted, could otherwise take a message of
+// its successor that nobody has stored; and refused reports are counted by their numbers.
+func (c *StreamConfig) create() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        telemetry.Stream,
+		Description: "anonymous call reports on their way to the warehouse",
+		Subjects:    []string{telemetry.Subjects},
+		Retention:   jetstream.WorkQueuePolicy,
+		Storage:     jetstream.FileStorage,
+		Discard:     jetstream.DiscardNew,
+		MaxBytes:    c.MaxBytes,
+		MaxAge:      c.MaxAge,
+		MaxMsgSize:  maxMessage,
+		Duplicates:  min(DuplicateWindow, c.MaxAge),
+		Replicas:    max(c.Replicas, 1),
+		FirstSeq:    uint64(time.Now().UnixMicro()),
+	}
+}
+
+func createOrCorrect(ctx context.Context, js jetstream.JetStream, cfg StreamConfig) (jetstream.Stream, error) {
 	pause := 20 * time.Millisecond
 	for {
-		existing, err := js.Stream(ctx, cfg.Name)
+		existing, err := js.Stream(ctx, telemetry.Stream)
 		switch {
 		case err == nil:
-			cfg.FirstSeq = existing.CachedInfo().Config.FirstSeq
-			return js.UpdateStream(ctx, cfg)
+			return correct(ctx, js, existing, cfg)
 		case !errors.Is(err, jetstream.ErrStreamNotFound):
 			return nil, err
 		}
-		cfg.FirstSeq = uint64(time.Now().UnixMicro())
-		stream, err := js.CreateStream(ctx, cfg)
+		stream, err := js.CreateStream(ctx, cfg.create())
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
-			// Another program was faster: its stream is brought to these settings.
+			// Another program was faster.
 		case storeFailed(err) && pause < maxStorePause:
 			pause *= 2
 			select {
@@ -153,7 +166,9 @@ func hint(err error) string {
 		return "; give the server more disk space for streams, or the stream a smaller MaxBytes"
 	case storeFailed(err):
 		return "; the server cannot write its files: look at its log, its disk and who owns its store_dir"
-	case errors.As(err, &api) && api.ErrorCode == codeStreamInvalidUpdate:
+	case errors.As(err, &api) && api.ErrorCode == codeReplicas:
+		return "; one server keeps one copy: more of them take a cluster"
+	case errors.Is(err, errUnfit), errors.As(err, &api) && api.ErrorCode == codeStreamInvalidUpdate:
 		return "; it exists with settings that cannot be changed: empty and delete it first"
 	}
 	return ""
@@ -164,4 +179,5 @@ const (
 	codeStorageExceeded     jetstream.ErrorCode = 10047
 	codeStreamCreate        jetstream.ErrorCode = 10049
 	codeStreamInvalidUpdate jetstream.ErrorCode = 10052
+	codeReplicas            jetstream.ErrorCode = 10074
 )

@@ -74,6 +74,21 @@ func (s *Site) StartBare() *Site {
 	return s
 }
 
+// Enlarge gives the stream more room, as its operator does.
+func (s *Site) Enlarge(bytes int64) {
+	s.t.Helper()
+	js := s.Publisher(s.OperatorURL())
+	stream, err := js.Stream(s.t.Context(), telemetry.Stream)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cfg := stream.CachedInfo().Config
+	cfg.MaxBytes = bytes
+	if _, err := js.UpdateStream(s.t.Context(), cfg); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // Stop stops the server if it runs.
 func (s *Site) Stop() {
 	if s.server == nil {

@@ -5,6 +5,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -37,12 +38,23 @@ type Config struct {
 	// Keys is the directory of the signing keys; empty is "keys" inside Data.
 	Keys string `yaml:"keys"`
 
+	Stream   Stream   `yaml:"stream"`
 	Ingest   Ingest   `yaml:"ingest"`
 	Privacy  Privacy  `yaml:"privacy"`
 	Training Training `yaml:"training"`
 	Rollout  Rollout  `yaml:"rollout"`
 	Policy   Policy   `yaml:"policy"`
 }
+
+// Stream sets what the stream of reports is made with. One that exists is its operator's and keeps what it has.
+type Stream struct {
+	Replicas int           `yaml:"replicas"` // copies in a cluster
+	MaxBytes int64         `yaml:"maxBytes"` // on disk; when it is full, reports wait at their clients
+	MaxAge   time.Duration `yaml:"maxAge"`   // after which a report that nobody took is deleted; 0 is Privacy.Retention
+}
+
+// StreamAge is Stream.MaxAge or what stands for it.
+func (c *Config) StreamAge() time.Duration { return cmp.Or(c.Stream.MaxAge, c.Privacy.Retention) }
 
 // Ingest sets how reports move into ClickHouse.
 type Ingest struct {
@@ -120,6 +132,7 @@ func Default() Config {
 	price := model.DefaultPrice()
 	return Config{
 		Data:    "attune-data",
+		Stream:  Stream{Replicas: 1, MaxBytes: 4 << 30},
 		Ingest:  Ingest{Batch: 5000, MaxWait: 500 * time.Millisecond, AckWait: 30 * time.Second},
 		Privacy: Privacy{MinCell: 50, Retention: 90 * 24 * time.Hour, CellCap: 100_000},
 		Training: Training{
@@ -200,6 +213,9 @@ func (c *Config) Validate() error {
 		}
 	}
 	check(c.Data != "", "data", `""`, "a directory")
+	check(c.Stream.Replicas >= 1 && c.Stream.Replicas <= 5, "stream.replicas", c.Stream.Replicas, "1..5")
+	check(c.Stream.MaxBytes >= 1<<20, "stream.maxBytes", c.Stream.MaxBytes, "at least 1048576")
+	check(c.Stream.MaxAge == 0 || c.Stream.MaxAge >= time.Hour, "stream.maxAge", c.Stream.MaxAge, "at least 1h, or 0 for privacy.retention")
 	check(c.Ingest.Batch >= 1 && c.Ingest.Batch <= 100_000, "ingest.batch", c.Ingest.Batch, "1..100000")
 	check(c.Ingest.MaxWait > 0 && c.Ingest.MaxWait <= time.Minute, "ingest.maxWait", c.Ingest.MaxWait, "above 0 and at most 1m")
 	check(c.Ingest.AckWait >= time.Second && c.Ingest.AckWait <= time.Hour, "ingest.ackWait", c.Ingest.AckWait, "1s..1h")

@@ -62,6 +62,8 @@ func TestFaultsNameFileLineAndKey(t *testing.T) {
 		"not YAML":          {"data: [\n", "line"},
 		"out of range":      {"policy: {interval: 1s}\n", "policy.interval: 1s, want 2s..1m"},
 		"two out of range":  {"ingest: {batch: -1, maxWait: 2h}\n", "ingest.maxWait: 2h0m0s"},
+		"no replica":        {"stream: {replicas: 0}\n", "stream.replicas: 0, want 1..5"},
+		"short-lived":       {"stream: {maxAge: 1m}\n", "stream.maxAge: 1m0s"},
 		"negative price":    {"training: {price: {mosPerKbps: -1}}\n", "training.price"},
 		"unsorted ramp":     {"rollout: {ramp: [50, 5]}\n", "rollout.ramp"},
 		"a second document": {"data: x\n---\ndata: y\n", "more than one document"},

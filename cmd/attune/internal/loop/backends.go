@@ -83,6 +83,9 @@ const (
 // natsName is the directory of the embedded NATS, inside the data directory.
 const natsName = "nats"
 
+// policySpace is what an embedded NATS may take on disk besides the stream of reports, for policies and their parts.
+const policySpace = 4 << 30
+
 // connectTimeout is how long a verb waits for an external server before it says that there is none.
 const connectTimeout = 10 * time.Second
 
@@ -108,7 +111,9 @@ func (b *Backends) openNATS(ctx context.Context, c config.Config, need Need, por
 	server := broker.OperatorURL(c.NATS, filepath.Join(c.Data, natsName)) // that of an "attune up" over the same directory
 	b.NATSURL = withoutCredentials(c.NATS)
 	if c.NATS == "" {
-		embedded, err := broker.Start(broker.Config{Dir: filepath.Join(c.Data, natsName), Port: port, Logger: log})
+		embedded, err := broker.Start(broker.Config{
+			Dir: filepath.Join(c.Data, natsName), Port: port, MaxStore: c.Stream.MaxBytes + policySpace, Logger: log,
+		})
 		if err != nil {
 			return err
 		}
@@ -128,7 +133,9 @@ func (b *Backends) openNATS(ctx context.Context, c config.Config, need Need, por
 		return fmt.Errorf("JetStream at NATS: %w", err)
 	}
 	if need&NeedNATS != 0 {
-		_, err = broker.EnsureStream(ctx, b.JetStream)
+		_, err = broker.EnsureStreamWith(ctx, b.JetStream, broker.StreamConfig{
+			Replicas: c.Stream.Replicas, MaxBytes: c.Stream.MaxBytes, MaxAge: c.StreamAge(), Logger: log,
+		})
 	}
 	return err
 }
