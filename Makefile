@@ -5,6 +5,8 @@ export PATH := $(PATH):/usr/sbin:$(CURDIR)/bin
 LINT_VERSION := v2.15.0
 PROTOC_GEN_GO_VERSION := v1.36.12
 FUZZTIME ?= 20s
+FUZZ ?= Fuzz
+FUZZFLAGS ?=
 FAULTS ?= 1000
 ENGINE := telemetry/warehouse/testdata/engine
 
@@ -38,9 +40,13 @@ lint: bin/golangci-lint
 bin/golangci-lint:
 	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 
-fuzz: setup ## each parser for FUZZTIME
-	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ {names = names " " $$1} /^ok/ {n = split(names, f, " "); for (i = 1; i <= n; i++) print $$2, f[i]; names = ""}' | \
-	while read -r package target; do echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "$$package" || exit 1; done
+fuzz: setup ## each parser for FUZZTIME; FUZZ=FuzzUnmarshal fuzzes those whose names match, FUZZFLAGS="-parallel 1" leaves room for other work
+	@targets=$$(grep -roE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's|/[^/]*:func | |' | grep -E '$(FUZZ)' | sort); \
+	[ -n "$$targets" ] || { echo "no fuzz test matches FUZZ=$(FUZZ)" >&2; exit 1; }; \
+	while read -r package target; do \
+		echo "$$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $(FUZZFLAGS) "$$package" </dev/null || exit 1; \
+	done <<<"$$targets"
 
 bench: setup ## timings; nothing is asserted. Writes out/bench
 	go run ./telemetry/internal/bench -out out/bench/telemetry.json

@@ -300,5 +300,30 @@ func FuzzUnmarshal(f *testing.F) {
 		if diff := cmp.Diff(r, again, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("the canonical encoding says something else:\n%s", diff)
 		}
+		upgrade(t, &again)
 	})
+}
+
+// upgrade holds Upgrade to its promise: a valid report becomes a valid one of today's version in which nothing is said
+// of an opinion but what is randomized, and nothing else changes.
+func upgrade(t *testing.T, r *telemetry.Report) {
+	t.Helper()
+	if r.Validate() != nil {
+		return // only valid reports are upgraded
+	}
+	was := *r
+	r.Upgrade()
+	if err := r.Validate(); err != nil || r.Schema != telemetry.SchemaVersion || r.Rating != 0 || r.Problems != 0 {
+		t.Fatalf("upgraded from version %d: %+v, %v", was.Schema, r, err)
+	}
+	if rated := was.Rating > 0 || was.Stars > 0; rated != (r.Stars > 0) || rated != (r.Problem > 0) {
+		t.Fatalf("rated %t, upgraded to stars %d and answer %d", rated, r.Stars, r.Problem)
+	}
+	if was.Schema == telemetry.SchemaVersion && (was.Stars != r.Stars || was.Problem != r.Problem) {
+		t.Fatal("an answer is randomized twice")
+	}
+	was.Schema, was.Rating, was.Problems, was.Stars, was.Problem = r.Schema, 0, 0, r.Stars, r.Problem
+	if diff := cmp.Diff(was, *r); diff != "" {
+		t.Fatalf("Upgrade changed more than the answer:\n%s", diff)
+	}
 }
