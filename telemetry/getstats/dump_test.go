@@ -37,7 +37,7 @@ func (c recorded) stats(second int) map[string]map[string]any {
 	if c.relay != "" {
 		local["candidateType"], local["relayProtocol"], local["url"] = "relay", c.relay, "turn:anna.example@203.0.113.77"
 	}
-	return map[string]map[string]any{
+	stats := map[string]map[string]any{
 		"IT01A": {
 			"type": "inbound-rtp", "kind": "audio", "codecId": "CIT_111", "transportId": "T01", "ssrc": 915550100, "trackIdentifier": personal,
 			"packetsReceived": 50*second - lost, "packetsLost": lost, "bytesReceived": 60 * (50*second - lost), "jitter": 0.004,
@@ -47,10 +47,6 @@ func (c recorded) stats(second int) map[string]map[string]any {
 		"OT01A": {
 			"type": "outbound-rtp", "kind": "audio", "codecId": "CIT_111", "transportId": "T01", "packetsSent": 50 * second,
 			"bytesSent": 80 * 50 * second, "targetBitrate": 32000, "trackIdentifier": personal,
-		},
-		"RIA": {
-			"type": "remote-inbound-rtp", "kind": "audio", "localId": "OT01A", "packetsLost": second / 10, "jitter": 0.01,
-			"roundTripTime": 0.09,
 		},
 		"OT02V": {"type": "outbound-rtp", "kind": "video", "packetsSent": 500 * second, "bytesSent": 500_000 * second},
 		"T01":   {"type": "transport", "selectedCandidatePairId": "CP1", "iceLocalUsernameFragment": "c4n4ry"},
@@ -63,10 +59,31 @@ func (c recorded) stats(second int) map[string]map[string]any {
 		"CIT_111": {"type": "codec", "mimeType": c.mime, "sdpFmtpLine": c.fmtp + ";x-note=" + personal},
 		"CERT":    {"type": "certificate", "fingerprint": "c4n4ry"},
 	}
+	if report := second / reportEvery * reportEvery; report > 0 {
+		stats["RIA"] = map[string]any{
+			"type": "remote-inbound-rtp", "kind": "audio", "localId": "OT01A", "packetsLost": report / 10,
+			"jitter": 0.01 + 0.0001*float64(report%2), "roundTripTime": 0.09,
+		}
+	}
+	return stats
 }
 
-// internals is the call as webrtc-internals saves it. With old, as it did before it wrote types and timestamps.
-func (c recorded) internals() string {
+// reportEvery is how many seconds lie between two receiver reports.
+const reportEvery = 5
+
+// taken is when an object of a snapshot was measured, in milliseconds since 1970: receiver reports keep their own time.
+func taken(id string, second int) float64 {
+	if id == "RIA" {
+		second = second / reportEvery * reportEvery
+	}
+	return float64(started.UnixMilli()) + 1000*float64(second)
+}
+
+// internals is the call as webrtc-internals saves it.
+func (c recorded) internals() string { return saved(c.connection()) }
+
+// connection is the call as one connection of webrtc-internals.
+func (c recorded) connection() map[string]any {
 	values := map[string][]any{}
 	types := map[string]string{}
 	for s := 1; s <= c.seconds; s++ {
@@ -78,26 +95,41 @@ func (c recorded) internals() string {
 				}
 				values[id+"-"+metric] = append(values[id+"-"+metric], v)
 			}
-			values[id+"-timestamp"] = append(values[id+"-timestamp"], float64(started.UnixMilli())+1000*float64(s))
+			values[id+"-timestamp"] = append(values[id+"-timestamp"], taken(id, s))
 			values[id+"-[packets/s]"] = append(values[id+"-[packets/s]"], 50)
 		}
 	}
 	stats := map[string]any{}
 	for name, list := range values {
-		text, _ := json.Marshal(list)
 		stats[name] = map[string]any{
 			"startTime": started.Format(time.RFC3339Nano), "endTime": started.Add(time.Duration(c.seconds) * time.Second).Format(time.RFC3339Nano),
-			"statsType": types[name[:strings.LastIndexByte(name, '-')]], "values": string(text),
+			"statsType": types[name[:strings.LastIndexByte(name, '-')]], "values": text(list),
 		}
 	}
-	dump, _ := json.Marshal(map[string]any{
-		"UserAgent": personal, "getUserMedia": []any{map[string]any{"audio": personal}},
-		"PeerConnections": map[string]any{"17-1": map[string]any{
-			"pid": 17, "url": "https://anna.example/" + personal, "rtcConfiguration": personal,
-			"updateLog": []any{map[string]any{"type": "setLocalDescription", "value": "v=0\r\n" + personal}}, "stats": stats,
-		}},
+	return map[string]any{
+		"pid": 17, "url": "https://anna.example/" + personal, "rtcConfiguration": personal,
+		"updateLog": []any{map[string]any{"type": "setLocalDescription", "value": "v=0\r\n" + personal}}, "stats": stats,
+	}
+}
+
+// saved is a dump of webrtc-internals with these connections, named 17-1, 17-2 and so on.
+func saved(connections ...map[string]any) string {
+	all := map[string]any{}
+	for i, c := range connections {
+		all[fmt.Sprintf("17-%d", i+1)] = c
+	}
+	return text(map[string]any{
+		"UserAgent": personal, "getUserMedia": []any{map[string]any{"audio": personal}}, "PeerConnections": all,
 	})
-	return string(dump)
+}
+
+// text is a value as JSON.
+func text(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
 }
 
 // rtcstats is the call as JSON lines. Format 3 has differences of time and short names, earlier formats have not.
@@ -107,8 +139,7 @@ func (c recorded) rtcstats(format int) string {
 		b.WriteString("RTCStatsDump\n")
 	}
 	line := func(v any) {
-		text, _ := json.Marshal(v)
-		b.Write(text)
+		b.WriteString(text(v))
 		b.WriteByte('\n')
 	}
 	line(map[string]any{"fileFormat": format, "url": personal, "userAgent": personal})

@@ -30,6 +30,7 @@ func (s *stream) segments(windows []window, context model.Context, quality Quali
 	var list []model.Segment
 	seen := model.Unmeasured()
 	for i, w := range windows {
+		context.Network = w.path.network
 		action := s.actionAt(base, w, seen.LossBefore)
 		m := s.measure(w, action, quality)
 		segment := model.Segment{
@@ -39,6 +40,9 @@ func (s *stream) segments(windows []window, context model.Context, quality Quali
 		if i == 0 {
 			segment.Cause = model.CauseStart
 		} else {
+			if windows[i-1].path.network != w.path.network {
+				segment.Cause = model.CauseNetwork
+			}
 			segment.Context.Previous = list[i-1].Action
 			seen.Describe(&segment.Context)
 		}
@@ -50,13 +54,13 @@ func (s *stream) segments(windows []window, context model.Context, quality Quali
 
 // baseAction is what holds for the whole stream.
 func (s *stream) baseAction(windows []window) model.Action {
-	a := model.Action{Codec: s.codec, DTX: s.dtx, FrameMillis: 20, Transport: s.transport}
+	a := model.Action{Codec: s.codec, DTX: s.dtx, FrameMillis: 20}
 	if s.codec == model.CodecOpusRED {
 		a.REDDepth = 1
 	}
 	perPacket := typical(windows, func(w window) float64 {
-		lost := max(s.lost(w), 0) // 0 when NaN: the comparison is false
-		if math.IsNaN(lost) {
+		lost := s.lost(w)
+		if s.sent() || math.IsNaN(lost) { // what was sent is counted with what was lost
 			lost = 0
 		}
 		return (w.to - w.from) * 1000 / (w.packets + lost)
@@ -65,7 +69,7 @@ func (s *stream) baseAction(windows []window) model.Action {
 		a.FrameMillis = uint8(nearest(frames, perPacket))
 	}
 	kbps := typical(windows, func(w window) float64 {
-		return s.grown(s.bytes(), w.from, w.to) * 8 / 1000 / (w.to - w.from)
+		return s.counted(s.bytes(), w.from, w.to) * 8 / 1000 / (w.to - w.from)
 	})
 	a.BitrateKbps = step(kbps / float64(1+a.REDDepth))
 	return a
@@ -73,6 +77,7 @@ func (s *stream) baseAction(windows []window) model.Action {
 
 // actionAt is the action of one window, given the loss of the one before.
 func (s *stream) actionAt(a model.Action, w window, lossBefore float64) model.Action {
+	a.Transport = w.path.transport
 	if target := s.series["targetBitrate"].at(w.from); target > 0 {
 		a.BitrateKbps = step(target / 1000)
 	}
@@ -110,12 +115,23 @@ func nearest(steps []float64, v float64) float64 {
 	return best
 }
 
-// lost is how many packets of a window never came; NaN when it is not known.
+// lost is how many packets of a window never came; NaN when it is not known. The count falls when packets came late or twice
+// (RFC 3550 section 6.4.1); then none of this window was lost.
 func (s *stream) lost(w window) float64 {
+	from := s.object
 	if s.sent() {
-		return s.remote.grown("packetsLost", w.from, w.to)
+		from = s.remote
 	}
-	return s.grown("packetsLost", w.from, w.to)
+	line := from.series["packetsLost"]
+	was := line.at(w.from)
+	if math.IsNaN(was) {
+		was = 0
+	}
+	is := line.at(w.to)
+	if math.IsNaN(is) {
+		return nan
+	}
+	return max(is-was, 0)
 }
 
 // measure reads what a window measured. Of a stream that was sent nobody says what was repaired or concealed: what did not
@@ -128,7 +144,7 @@ func (s *stream) measure(w window, action model.Action, quality Quality) model.M
 		if !s.sent() {
 			expected += lost
 		}
-		m.LossBefore = min(max(lost/expected, 0), 1)
+		m.LossBefore = min(lost/expected, 1)
 	}
 	m.LossAfter = m.LossBefore
 	if !s.sent() {
@@ -144,17 +160,17 @@ func (s *stream) measure(w window, action model.Action, quality Quality) model.M
 			m.JitterBufferDelay = duration(s.grown("jitterBufferDelay", w.from, w.to) / emitted)
 		}
 	}
-	heard := s.object
+	heard, pair := s.object, w.path.pair
 	if s.sent() {
 		heard = s.remote
-		m.AvailableKbps = s.pair.series["availableOutgoingBitrate"].at(w.to) / 1000
+		m.AvailableKbps = pair.series["availableOutgoingBitrate"].at(w.to) / 1000
 	}
 	m.Jitter = duration(heard.series["jitter"].at(w.to))
-	m.RoundTripTime = duration(s.pair.series["currentRoundTripTime"].at(w.to))
+	m.RoundTripTime = duration(pair.series["currentRoundTripTime"].at(w.to))
 	if m.RoundTripTime < 0 && s.sent() {
 		m.RoundTripTime = duration(heard.series["roundTripTime"].at(w.to))
 	}
-	payload := s.grown(s.bytes(), w.from, w.to)
+	payload := s.counted(s.bytes(), w.from, w.to)
 	m.SentKbps = (payload + w.packets*float64(action.Transport.OverheadBytes())) * 8 / 1000 / span
 	if !math.IsNaN(m.LossAfter) {
 		m.MOS = quality.MOS(model.QualityInput{

@@ -4,12 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
@@ -27,6 +27,13 @@ type Config struct {
 	// Context is where the calls were made. Of it the region, the device class, whether bytes cost money, and the network
 	// type are used; the network type only where the dump does not tell it.
 	Context model.Context
+	// Codec is that of streams whose dump does not name one; unknown leaves them out. A stream that is not said to be audio or
+	// video is then taken to be audio.
+	Codec model.Codec
+	// Transport is that of streams whose dump does not tell the path; unknown leaves them out.
+	Transport model.Transport
+	// Began is when a recording began that counts time from its own beginning, as tables do. Default: now.
+	Began time.Time
 	// Key makes the ids of the reports: the same dump read with the same key gives the same ids, so that reading it twice
 	// counts once, and without the key an id says nothing about the dump. Nil draws random ids.
 	Key []byte
@@ -34,17 +41,24 @@ type Config struct {
 
 // Summary is what came of a dump.
 type Summary struct {
-	Format      string // "webrtc-internals" or "rtcstats"
+	Format      string // "webrtc-internals", "rtcstats" or "table"
 	Bytes       int64  // read, after decompression
 	Connections int
+	Streams     int // audio streams that became reports: one each, or more when they were long
 	Reports     int
 	Segments    int
-	// Skipped counts the audio streams that became no report, by reason.
+	// Skipped counts the streams that became no report, by reason.
 	Skipped map[string]int
+	// Odd counts values, series and lines that are not of the form and were passed over, such as NaN.
+	Odd int
 }
 
-// errFormat is wrapped by the faults of what is not a dump.
-var errFormat = errors.New("not a dump of WebRTC statistics")
+// The values of Summary.Format.
+const (
+	formatInternals = "webrtc-internals"
+	formatLines     = "rtcstats"
+	formatTable     = "table"
+)
 
 var nan = math.NaN()
 
@@ -52,13 +66,16 @@ var nan = math.NaN()
 const magic = "RTCStatsDump"
 
 // Read calls take for each report of a dump; the report is valid during the call only. Its error says what is wrong and at which
-// byte, never what the dump holds; what was taken before it is then part of a dump that cannot be trusted: read a dump once
-// without taking anything to know that it is whole.
+// byte, never what the dump holds; what was taken before it is then part of a dump that cannot be trusted: use nothing of a
+// dump before all of it was read.
 func Read(dump io.Reader, cfg Config, take func(*telemetry.Report) error) (Summary, error) {
 	if cfg.Quality == nil {
 		return Summary{}, errors.New("read WebRTC statistics: Quality is missing")
 	}
-	r := &reader{cfg: cfg, take: take, store: newStore(), summary: Summary{Skipped: make(map[string]int)}}
+	r := &reader{cfg: cfg, take: take, store: newStore(), began: cfg.Began, summary: Summary{Skipped: make(map[string]int)}}
+	if r.began.IsZero() {
+		r.began = time.Now()
+	}
 	if err := r.read(dump); err != nil {
 		return r.summary, fmt.Errorf("read WebRTC statistics: %w", err)
 	}
@@ -69,11 +86,12 @@ func Read(dump io.Reader, cfg Config, take func(*telemetry.Report) error) (Summa
 type reader struct {
 	cfg     Config
 	take    func(*telemetry.Report) error
-	guard   *guard
-	json    *json.Decoder
+	json    scanner
 	store   *store
-	format  float64 // of rtcstats
-	clock   float64 // seconds since 1970: of the latest event of rtcstats
+	known   bool      // to be rtcstats: by its metadata, or by an event
+	format  float64   // of rtcstats
+	clock   float64   // seconds since 1970: of the latest event of rtcstats
+	began   time.Time // of a table
 	summary Summary
 }
 
@@ -82,43 +100,77 @@ func (r *reader) read(dump io.Reader) error {
 	if err != nil {
 		return err
 	}
-	head, _ := plain.Peek(len(magic) + 1)
+	r.json = scanner{in: plain}
+	defer func() { r.summary.Bytes = r.json.at }()
+	if head, _ := plain.Peek(3); bytes.Equal(head, []byte("\ufeff")) {
+		r.json.pass(3)
+	}
+	head, _ := plain.Peek(len(tableHeader))
 	switch {
-	case len(head) == 0:
-		return fmt.Errorf("%w: it is empty", errFormat)
+	case string(head) == tableHeader:
+		line, err := plain.ReadSlice('\n')
+		r.json.at += int64(len(line))
+		if err != nil {
+			return r.json.ended(err)
+		}
+		return r.table()
 	case bytes.HasPrefix(head, []byte(magic)):
-		_, _ = plain.Discard(len(magic))
-	case bytes.TrimLeft(head, "\ufeff \t\r\n") == nil || !bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("{")):
-		return fmt.Errorf("%w: it begins neither with %q nor with a JSON object; want what chrome://webrtc-internals or rtcstats saved", errFormat, magic)
+		r.json.pass(len(magic))
+		r.known, r.summary.Format = true, formatLines
 	}
-	r.guard = &guard{from: plain}
-	r.json = json.NewDecoder(r.guard)
-	defer func() { r.summary.Bytes = r.json.InputOffset() }()
-	if err := r.header(); err != nil {
-		return err
+	switch b, err := r.json.peek(); {
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("%w: it is empty", errFormat)
+	case err != nil:
+		return r.json.ended(err)
+	case b == '[': // events without metadata
+	case b != '{':
+		return fmt.Errorf("%w: it begins neither with %q nor with JSON; want what chrome://webrtc-internals or rtcstats saved", errFormat, magic)
+	default:
+		if err := r.header(); err != nil {
+			return err
+		}
 	}
-	if r.summary.Format == "webrtc-internals" {
+	if r.summary.Format == formatInternals {
+		if _, err := r.json.peek(); !errors.Is(err, io.EOF) {
+			if err != nil {
+				return r.json.ended(err)
+			}
+			return r.json.fault("something follows the dump")
+		}
 		return nil
 	}
-	r.summary.Format = "rtcstats"
-	events := 0
-	for ; r.json.More(); events++ {
-		if err := r.event(); err != nil {
+	return r.events()
+}
+
+// events reads all of rtcstats but its metadata.
+func (r *reader) events() error {
+	for {
+		b, err := r.json.peek()
+		switch {
+		case errors.Is(err, io.EOF):
+			if !r.known {
+				return fmt.Errorf("%w: JSON with neither PeerConnections nor events of rtcstats in it", errFormat)
+			}
+			r.summary.Format = formatLines
+			for _, id := range slices.Clone(r.store.order) { // never closed
+				if err := r.close(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		case err != nil:
+			return r.json.ended(err)
+		case b == '[':
+			err = r.event()
+		default:
+			r.summary.Odd++
+			err = r.json.skip()
+		}
+		if err != nil {
 			return err
 		}
 	}
-	if r.guard.fault != nil { // the decoder hides it from who only asks whether more follows
-		return r.guard.fault
-	}
-	if events == 0 {
-		return fmt.Errorf("%w: a JSON object with neither PeerConnections nor events after it", errFormat)
-	}
-	for _, id := range slices.Clone(r.store.order) { // never closed
-		if err := r.close(id); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // decompress looks for gzip.
@@ -135,18 +187,29 @@ func decompress(dump *bufio.Reader) (*bufio.Reader, error) {
 
 // header reads the first object: all of webrtc-internals, or the metadata of rtcstats.
 func (r *reader) header() error {
-	return r.object(func(key string) error {
+	return r.json.object(func(key string) error {
 		switch key {
 		case "PeerConnections":
-			r.summary.Format = "webrtc-internals"
+			r.summary.Format = formatInternals
 			return r.internals()
 		case "fileFormat":
-			var err error
-			r.format, err = r.number()
+			v, err := r.json.value(maxName)
+			if v.number > 0 {
+				r.format, r.known = v.number, true
+			}
 			return err
 		}
-		return r.skip()
+		return r.json.skip()
 	})
+}
+
+// text reads a short string; another kind of value leaves it as it was.
+func (r *reader) text(into *string) error {
+	v, err := r.json.value(maxName)
+	if v.text != "" {
+		*into = v.text
+	}
+	return err
 }
 
 // close turns what a connection said into reports and forgets it.

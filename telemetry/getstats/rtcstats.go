@@ -1,46 +1,58 @@
 package getstats
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 )
 
 // rtcstats writes one array per event: [method, connection, payload, ..., time]. Since file format 3 times are
-// differences in milliseconds; before, milliseconds since 1970. Statistics carry only what changed since the event before, and
-// format 3 writes common names as numbers.
+// differences in milliseconds; before, milliseconds since 1970, after which a server may write its own count. Statistics carry
+// only what changed since the event before, and format 3 writes common names as numbers. A line of metadata comes first,
+// or, from servers such as Jitsi's, an event that holds them.
 
-// event reads one array.
+// event reads one array. What has not the form of an event is passed over and counted.
 func (r *reader) event() error {
-	if err := r.open('['); err != nil {
-		return err
-	}
 	var method, connection string
 	var stats []change
-	var last float64
-	for position := 0; r.json.More(); position++ {
-		var err error
-		switch {
-		case position == 0:
-			method, err = r.name()
-		case position == 1:
-			connection, err = r.name()
-		case position == 2 && statsMethods[method]:
-			stats, err = r.changes(stats)
-		default:
-			last, err = r.number()
+	var clock float64 // what the event says of the time
+	fields, formed := 0, true
+	err := r.json.array(func() error {
+		defer func() { fields++ }()
+		if fields == 2 && statsMethods[method] {
+			var err error
+			stats, err = r.changes()
+			return err
 		}
+		v, err := r.json.value(maxID)
 		if err != nil {
 			return err
 		}
-	}
-	if _, err := r.token(); err != nil { // the closing bracket
+		switch {
+		case fields == 0:
+			method = v.name()
+			formed = v.known
+		case fields == 1:
+			connection = v.name()
+			formed = formed && (v.known || v.null)
+		case fields >= 3 && v.number == v.number && clock < leastEpoch: // a count may come after the time
+			clock = v.number
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
+	if !formed || fields < 4 {
+		r.summary.Odd++
+		return nil
+	}
+	if statsMethods[method] || method == "create" {
+		r.known = true
+	}
 	if r.format >= 3 {
-		r.clock += last / 1000
-	} else {
-		r.clock = last / 1000
+		r.clock += clock / 1000
+	} else if clock > 0 {
+		r.clock = clock / 1000
 	}
 	switch {
 	case statsMethods[method]:
@@ -49,6 +61,17 @@ func (r *reader) event() error {
 		return r.close(connection)
 	}
 	return nil
+}
+
+// leastEpoch is a time in milliseconds since 1970 below which a number is none: in 2001.
+const leastEpoch = 1e12
+
+// name is a short string, or a number as one.
+func (v value) name() string {
+	if v.number == v.number {
+		return strconv.FormatFloat(v.number, 'f', -1, 64)
+	}
+	return v.text
 }
 
 // The methods that matter, with their short forms in format 3.
@@ -83,79 +106,63 @@ type change struct {
 }
 
 const (
-	maxChanges  = 65_536 // in one event
-	metricType  = "type"
-	maxEventKey = maxID
+	maxChanges = 65_536 // in one event
+	metricType = "type"
 )
 
 // changes reads the payload of an event of statistics. Which metrics are allowed is known only with the object's type,
 // which may have come earlier; until then no text is kept but words, and no name but those of the allow-list.
-func (r *reader) changes(into []change) ([]change, error) {
-	t, err := r.token()
-	if err != nil {
-		return nil, err
+func (r *reader) changes() ([]change, error) {
+	if b, err := r.json.next(); err != nil || b != '{' { // statistics that could not be had
+		return nil, r.json.skip()
 	}
-	if t != json.Delim('{') { // statistics that could not be had
-		return nil, r.rest(t)
-	}
-	err = r.fields(func(id string) error {
-		if len(id) > maxEventKey {
-			return fmt.Errorf("%w: an object's id has %d bytes, at most %d are taken", errLimit, len(id), maxEventKey)
+	var list []change
+	err := r.json.object(func(id string) error {
+		b, err := r.json.next()
+		if err != nil || b != '{' { // a time of all objects, or null for one that is gone
+			return r.json.skip()
 		}
-		t, err := r.token()
-		if err != nil {
-			return err
+		if id == "" || len(id) > maxID {
+			r.summary.Odd++
+			return r.json.skip()
 		}
-		if t != json.Delim('{') { // a time of all objects, or null for one that is gone
-			return r.rest(t)
-		}
-		return r.fields(func(key string) error {
+		return r.json.object(func(key string) error {
 			if long, ok := metricNumbers[key]; ok {
 				key = long
 			}
 			c, ok := classOf(key)
 			if !ok && key != metricType {
-				return r.skip()
+				return r.json.skip()
 			}
-			t, err := r.token()
+			v, err := r.json.value(maxName)
 			if err != nil {
 				return err
 			}
-			if len(into) >= maxChanges {
-				return fmt.Errorf("%w: more than %d values in one event", errLimit, maxChanges)
+			if !v.known {
+				if !v.null {
+					r.summary.Odd++
+				}
+				return nil
 			}
-			got := change{id: id, metric: key, number: nan}
-			switch v := t.(type) {
-			case float64:
-				got.number = v
-				if key == metricType {
-					got.text = typeNumbers[strconv.Itoa(int(v))]
-				}
-			case string:
-				got.text = reduce(c, v)
-				if key == metricType && kinds[v] != kindSkipped {
-					got.text = v
-				}
-			case bool:
-				got.text = reduce(c, strconv.FormatBool(v))
+			if len(list) >= maxChanges {
+				return fmt.Errorf("%w: more than %d values in the event before byte %d", errLimit, maxChanges, r.json.at)
+			}
+			got := change{id: id, metric: key, number: v.number}
+			switch {
+			case key != metricType && (c == ref || c == turns):
+				got.text = reduce(c, v.name())
+			case key != metricType:
+				got.text = reduce(c, v.text)
+			case kinds[v.text] != kindSkipped:
+				got.text = v.text
 			default:
-				return r.rest(t)
+				got.text = typeNumbers[v.name()]
 			}
-			into = append(into, got)
+			list = append(list, got)
 			return nil
 		})
 	})
-	return into, err
-}
-
-// classOf is the class of a metric's name in whatever kind of object allows it.
-func classOf(metric string) (class, bool) {
-	for _, metrics := range allowed {
-		if c, ok := metrics[metric]; ok {
-			return c, true
-		}
-	}
-	return 0, false
+	return list, err
 }
 
 // apply moves the changes of an event into the store.
@@ -181,11 +188,14 @@ func (r *reader) apply(id string, changes []change) error {
 		switch class, ok := allowed[o.kind][changes[i].metric]; {
 		case !ok:
 		case class == number:
-			if err := r.store.add(o, changes[i].metric, r.clock, changes[i].number); err != nil {
-				return err
-			}
+			err = r.store.add(c, o, changes[i].metric, r.clock, changes[i].number)
+		case class == turns:
+			err = r.store.turn(c, o, r.clock, changes[i].text)
 		default:
 			o.texts[changes[i].metric] = changes[i].text
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return r.store.beat(c, r.clock)
