@@ -8,249 +8,220 @@ import (
 	"strings"
 	"time"
 
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/attune-calls/attune/training/lab/network"
 )
 
-// capacityStep is the length over which a trace is averaged before states are looked for.
-const capacityStep = time.Second
+// minSteps is the least that a capacity model is fitted to.
+const minSteps = 30
 
-// minSeconds is the least that a capacity model is fitted to.
-const minSeconds = 30
-
-// capacity fits a Markov chain of two or three rates to traces.
-func (f *fitter) capacity(of string, files []*file) error {
-	fitTo, held, by := divide(files, func(f *file) []float64 { return f.recording.Trace.Rates(capacityStep) })
-	if count(fitTo) < minSeconds || count(held) == 0 {
-		return fmt.Errorf("%d s to fit to, want at least %d s and some to compare with", count(fitTo), minSeconds)
+// stepsOf is the lengths over which traces are averaged, in the order they are tried: a second, which is what a decision in a
+// call can follow, or less where only less shows the states. No step is shorter than what the traces tell.
+func stepsOf(files []*file) []time.Duration {
+	var finest time.Duration
+	for _, f := range files {
+		finest = max(finest, f.recording.Trace.Resolution())
 	}
+	longest := max(time.Second, (finest + time.Second - 1).Truncate(time.Second))
+	steps := []time.Duration{longest}
+	if short := 200 * time.Millisecond; finest <= short {
+		steps = append(steps, short)
+	}
+	return steps
+}
+
+// sample is traces averaged over steps of a length.
+type sample struct {
+	step         time.Duration
+	fitTo, held  [][]float64 // without outages
+	recorded     [][]float64 // what was held out, whole
+	by           string
+	outages      [][]stretch // of each file
+	longestBelow float64     // in any file, steps
+	total        int         // steps, of all files
+}
+
+func newSample(files []*file, step time.Duration) *sample {
+	s := &sample{step: step}
+	for _, f := range files {
+		rates := f.recording.Trace.Rates(step)
+		s.outages = append(s.outages, outages(runsBelow(rates)))
+		s.longestBelow = max(s.longestBelow, longestBelow(rates))
+		s.total += len(rates)
+	}
+	rest := func(f *file) []float64 {
+		return slices.Concat(without(f.recording.Trace.Rates(step), s.outages[slices.Index(files, f)])...)
+	}
+	s.fitTo, s.held, s.by = divide(files, rest)
+	_, s.recorded, _ = divide(files, func(f *file) []float64 { return f.recording.Trace.Rates(step) })
+	return s
+}
+
+// capacity fits a Markov chain of two or three rates to traces, or a constant.
+func (f *fitter) capacity(of string, files []*file) error {
 	d := &f.profile.Down
 	if strings.HasPrefix(of, "up") {
 		d = &f.profile.Up
 	}
-	part := network.FittedPart{Of: of, Samples: count(fitTo), HeldOut: count(held), HeldBy: by}
-	recorded := slices.Concat(held...)
-	chain, ok := fitChain(fitTo)
-	if !ok {
-		average := mean(slices.Concat(fitTo...))
-		part.Model, part.Method = "constant", "mean of 1 s sums, which hardly vary"
-		d.Capacity = network.Capacity{Kbps: round(average, 4), Source: "fitted to " + f.from(files) + ": " + part.Method}
-		part.Measures = []network.Measure{{Name: "mean, kbit/s", Model: d.Capacity.Kbps, Against: "held out", Other: round(mean(recorded), 4)}}
-		f.parts = append(f.parts, part)
-		return nil
-	}
-	part.Model = fmt.Sprintf("Markov chain of %d rates", len(chain.states))
-	part.Method = "1 s sums in classes by k-means of the logarithm (Lloyd 1982, IEEE Transactions on Information Theory 28(2)); " +
-		"rate = mean of the class; stays in the lowest class last as recorded on average, the others such that the shares of time are the recorded ones"
-	d.Capacity = network.Capacity{States: chain.states, Source: "fitted to " + f.from(files) + ": " + part.Method}
-	simulated := chain.simulate(max(20_000, len(recorded)))
-	share := func(v []float64, limit float64) float64 { return round(1-longer(v, limit), 3) }
-	part.Measures = []network.Measure{
-		{Name: "log-likelihood of the class, a second", Model: round(chain.logLikelihood(held), 4), Against: "independent classes", Other: round(chain.independent(held), 4)},
-		{Name: "mean, kbit/s", Model: round(mean(simulated), 4), Against: "held out", Other: round(mean(recorded), 4)},
-		{Name: "share of seconds up to 30 kbit/s", Model: share(simulated, 30), Against: "held out", Other: share(recorded, 30)},
-		{Name: "share of seconds up to 100 kbit/s", Model: share(simulated, 100), Against: "held out", Other: share(recorded, 100)},
-		{Name: "mean stay in the lowest class, s", Model: chain.states[0].MeanDwellMillis / 1000, Against: "held out", Other: round(chain.lowestStay(held), 3)},
-		{Name: "KS distance of 1 s sums", Model: round(ksDistance(simulated, recorded), 3)},
-		{Name: "correlation of the logarithm with the second before", Model: round(lagOne(logs(simulated)), 3), Against: "held out", Other: round(lagOne(logs(recorded)), 3)},
-	}
-	f.parts = append(f.parts, part)
-	return nil
-}
-
-// chain is a fitted Markov capacity.
-type chain struct {
-	states []network.State
-	shares []float64 // of time
-	limits []float64 // between the classes, in the logarithm, ascending
-}
-
-// log is the logarithm of a rate in kbit/s; below 8, which carries no call, all is the same.
-func log(kbps float64) float64 { return math.Log(max(kbps, 8)) }
-
-func logs(rates []float64) []float64 {
-	all := make([]float64, len(rates))
-	for i, v := range rates {
-		all[i] = log(v)
-	}
-	return all
-}
-
-// fitChain takes three classes, or two if one of the three is hardly ever visited. It fails for a rate that never
-// changes.
-func fitChain(pieces [][]float64) (*chain, bool) {
-	for k := 3; k >= 2; k-- {
-		if c, ok := fitClasses(pieces, k); ok {
-			return c, true
+	var why error
+	for _, step := range stepsOf(files) {
+		s := newSample(files, step)
+		if count(s.fitTo) < minSteps || count(s.held) == 0 {
+			return fmt.Errorf("%d steps of %v to fit to, want at least %d and some to compare with", count(s.fitTo), step, minSteps)
+		}
+		c, held, err := fitChain(s)
+		switch {
+		case err != nil:
+			why = err
+		case c == nil:
+			f.constant(of, files, s, d)
+			return nil
+		default:
+			f.chain(of, files, s, d, c, held)
+			return nil
 		}
 	}
-	return nil, false
+	return fmt.Errorf("%w; take the traces themselves (up and down in a suite file, or --networks)", why)
 }
 
-// leastShare is the least part of the time a class has to have.
+// mostSpread is up to which standard deviation of its logarithm a rate counts as constant: a quarter up or down.
+const mostSpread = 0.25
+
+// leastShare is the least part of the time a state has to have.
 const leastShare = 0.01
 
-func fitClasses(pieces [][]float64, k int) (*chain, bool) {
-	all := logs(slices.Concat(pieces...))
-	slices.Sort(all)
-	if all[len(all)-1]-all[0] < 0.1 { // within 10 %
-		return nil, false
+// likelihoods of what was held out, a step.
+type likelihoods struct{ chain, independent float64 }
+
+// fitChain takes the chain of two or three states, or the constant rate (nil), that the Bayesian information criterion
+// prefers (Schwarz 1978, Annals of Statistics 6(2)). A chain must tell more of what was held out than independent draws of
+// its states would, and its states must last a step: else there is no memory in it.
+func fitChain(s *sample) (best *chain, held likelihoods, err error) {
+	values := logs(slices.Concat(s.fitTo...))
+	n := float64(len(values))
+	spread := math.Sqrt(variance(values))
+	criterion := math.Inf(-1)
+	if constant := mixed(values, 1); spread <= mostSpread {
+		criterion = constant.logLikelihood(values) - math.Log(n) // half of two parameters
 	}
-	c := &chain{limits: lloyd(all, k)}
-	if c.limits == nil {
-		return nil, false
-	}
-	sums, times := make([]float64, k), make([]float64, k)
-	var moves, stays float64 // stays in the lowest class
-	for _, p := range pieces {
-		for i, rate := range p {
-			class := c.class(rate)
-			sums[class] += rate
-			times[class]++
-			if i > 0 && class != c.class(p[i-1]) {
-				moves++
-			}
-			if class == 0 && (i == 0 || c.class(p[i-1]) != 0) {
-				stays++
-			}
+	why := "the states of a chain differ too little"
+	recorded := logs(slices.Concat(s.held...))
+	for k := 2; k <= 3; k++ {
+		independent := mixed(values, k)
+		c, likelihood := s.climb(independent)
+		if c == nil {
+			continue
+		}
+		of := likelihoods{c.expect(s.held).likelihood / float64(len(recorded)), independent.logLikelihood(recorded) / float64(len(recorded))}
+		switch {
+		case slices.Min(c.dwell) < 1:
+			why = fmt.Sprintf("it changes within %v", s.step)
+		case slices.Min(c.shares()) < leastShare:
+		case of.chain <= of.independent:
+			why = fmt.Sprintf("what comes next hardly depends on what was (log-likelihood %.3f a step, %.3f without memory)", of.chain, of.independent)
+		case likelihood-0.5*float64(3*k)*math.Log(n) > criterion:
+			best, held, criterion = c, of, likelihood-0.5*float64(3*k)*math.Log(n)
 		}
 	}
-	total := float64(count(pieces))
-	if slices.Min(times) < max(2, leastShare*total) || moves < 2 {
-		return nil, false
+	if math.IsInf(criterion, -1) {
+		return nil, held, fmt.Errorf("no chain of two or three rates describes how the capacity varies from one %v to the next: %s", s.step, why)
 	}
-	// The chain moves to each other state with the same chance, so its shares of time are those of the mean stays.
-	lowestStay := times[0] / max(stays, 1)
+	return best, held, nil
+}
+
+// climb fits a chain, from the states of a mixture and from even classes, with stays of some lengths: the likelihood has
+// several summits.
+func (s *sample) climb(m *mixture) (best *chain, likelihood float64) {
+	likelihood = math.Inf(-1)
+	values := slices.Sorted(slices.Values(logs(slices.Concat(s.fitTo...))))
+	k := len(m.centre)
+	even := &mixture{}
 	for i := range k {
-		share := times[i] / total
-		c.shares = append(c.shares, share)
-		c.states = append(c.states, network.State{
-			Kbps:            round(sums[i]/times[i], 3),
-			MeanDwellMillis: round(lowestStay*times[i]/times[0]*float64(capacityStep/time.Millisecond), 3),
-		})
+		low, high := quantile(values, 0.005), quantile(values, 0.995)
+		even.centre = append(even.centre, low+(high-low)*(float64(i)+0.5)/float64(k))
+		even.spread = append(even.spread, max(leastSpread, (high-low)/float64(2*k)))
 	}
-	return c, true
-}
-
-// lloyd is k-means of sorted values; it returns the limits between the classes, or nil if a class is empty.
-func lloyd(sorted []float64, k int) []float64 {
-	centres := make([]float64, k)
-	low, high := sorted[0], sorted[len(sorted)-1]
-	for i := range centres {
-		centres[i] = low + (high-low)*(float64(i)+0.5)/float64(k)
-	}
-	limits := make([]float64, k-1)
-	for range 200 {
-		for i := range limits {
-			limits[i] = (centres[i] + centres[i+1]) / 2
-		}
-		from, changed := 0, false
-		for i := range centres {
-			to := len(sorted)
-			if i < k-1 {
-				to, _ = slices.BinarySearch(sorted, limits[i])
+	for _, start := range []*mixture{m, even} {
+		for _, stay := range []float64{3, 15} {
+			c := &chain{step: s.step}
+			for i, centre := range start.centre {
+				c.centre, c.spread = append(c.centre, centre), append(c.spread, start.spread[i])
+				c.rates, c.dwell = append(c.rates, math.Exp(centre)), append(c.dwell, stay)
 			}
-			if to == from {
-				return nil
-			}
-			if m := mean(sorted[from:to]); m != centres[i] {
-				centres[i], changed = m, true
-			}
-			from = to
-		}
-		if !changed {
-			break
-		}
-	}
-	return limits
-}
-
-// class is the state that a rate belongs to.
-func (c *chain) class(rate float64) int {
-	class, l := 0, log(rate)
-	for class < len(c.limits) && l >= c.limits[class] {
-		class++
-	}
-	return class
-}
-
-// step is the matrix of the chances to be in each state a step later: the exponential of the generator.
-func (c *chain) step() *mat.Dense {
-	k := len(c.states)
-	generator := mat.NewDense(k, k, nil)
-	for i, s := range c.states {
-		rate := float64(capacityStep/time.Millisecond) / s.MeanDwellMillis
-		for j := range k {
-			generator.Set(i, j, rate/float64(k-1))
-		}
-		generator.Set(i, i, -rate)
-	}
-	var step mat.Dense
-	step.Exp(generator)
-	return &step
-}
-
-// logLikelihood is that of the classes of some rates, a step.
-func (c *chain) logLikelihood(pieces [][]float64) float64 {
-	step := c.step()
-	var sum, n float64
-	for _, p := range pieces {
-		for i := 1; i < len(p); i++ {
-			sum += math.Log(max(step.At(c.class(p[i-1]), c.class(p[i])), 1e-9))
-			n++
-		}
-	}
-	return sum / max(n, 1)
-}
-
-// independent is the log-likelihood if each step were drawn by the shares of time.
-func (c *chain) independent(pieces [][]float64) float64 {
-	var sum, n float64
-	for _, p := range pieces {
-		for i := 1; i < len(p); i++ {
-			sum += math.Log(c.shares[c.class(p[i])])
-			n++
-		}
-	}
-	return sum / max(n, 1)
-}
-
-// lowestStay is how many steps the lowest class lasts on average.
-func (c *chain) lowestStay(pieces [][]float64) float64 {
-	var stays, steps float64
-	for _, p := range pieces {
-		for i, rate := range p {
-			if c.class(rate) != 0 {
-				continue
-			}
-			steps++
-			if i == 0 || c.class(p[i-1]) != 0 {
-				stays++
+			if c, l := c.improved(s.fitTo); l > likelihood && c.ascends() {
+				best, likelihood = c, l
 			}
 		}
 	}
-	return steps / max(stays, 1)
+	return best, likelihood
 }
 
-// simulate is so many rates of the chain, averaged over a step each.
-func (c *chain) simulate(n int) []float64 {
+// ascends reports whether the states are in the order of their rates, each above the one before.
+func (c *chain) ascends() bool {
+	for i := range c.rates {
+		if i > 0 && !(round(c.rates[i], 3) > round(c.rates[i-1], 3)) {
+			return false
+		}
+	}
+	return true
+}
+
+// constant takes the mean rate.
+func (f *fitter) constant(of string, files []*file, s *sample, d *network.Direction) {
+	recorded := slices.Concat(s.held...)
+	part := network.FittedPart{
+		Of: of, Model: "constant", Samples: count(s.fitTo), HeldOut: len(recorded), HeldBy: s.by,
+		Method: fmt.Sprintf("mean of averages over %v, which the Bayesian information criterion prefers to a chain of rates", s.step),
+	}
+	d.Capacity = network.Capacity{Kbps: round(mean(slices.Concat(s.fitTo...)), 4), Source: "fitted to " + f.from(files) + ": " + part.Method}
+	part.Measures = []network.Measure{
+		{Name: "mean, kbit/s", Model: d.Capacity.Kbps, Against: "held out", Other: round(mean(recorded), 4)},
+		{Name: "standard deviation of the logarithm", Against: "held out", Other: round(math.Sqrt(variance(logs(recorded))), 3)},
+	}
+	f.out(of, files, s.step, s.outages)
+	f.parts = append(f.parts, part)
+}
+
+// chain takes a chain of rates.
+func (f *fitter) chain(of string, files []*file, s *sample, d *network.Direction, c *chain, held likelihoods) {
+	part := network.FittedPart{
+		Of: of, Model: fmt.Sprintf("Markov chain of %d rates", len(c.rates)), Samples: count(s.fitTo), HeldOut: count(s.recorded), HeldBy: s.by,
+		Method: fmt.Sprintf("maximum likelihood of averages over %v under a hidden Markov chain with a mean stay for each state, by expectation and "+
+			"maximisation (Rabiner 1989, Proceedings of the IEEE 77(2)); number of states by the Bayesian information criterion", s.step),
+	}
+	f.out(of, files, s.step, s.outages)
+	if f.profile.Events.Outages.EveryMillis > 0 {
+		part.Method += "; outages by events.outages"
+	}
+	d.Capacity = network.Capacity{States: c.states(), Source: "fitted to " + f.from(files) + ": " + part.Method}
 	random := rand.New(rand.NewPCG(1, 2))
-	state, left := 0, random.ExpFloat64()*c.states[0].MeanDwellMillis
-	rates := make([]float64, n)
-	length := float64(capacityStep / time.Millisecond)
-	for i := range rates {
-		var sum float64
-		for rest := length; rest > 0; {
-			part := min(rest, left)
-			sum += part * c.states[state].Kbps
-			rest -= part
-			if left -= part; left <= 0 {
-				state = (state + 1 + random.IntN(len(c.states)-1)) % len(c.states)
-				left = random.ExpFloat64() * c.states[state].MeanDwellMillis
-			}
-		}
-		rates[i] = sum / length
+	o := f.profile.Events.Outages
+	simulated := interrupted(c.simulate(max(20_000, s.total), random), o, s.step, random)
+	recorded := slices.Concat(s.recorded...)
+	share := func(v []float64, limit float64) float64 { return round(1-longer(v, limit), 3) }
+	compare := func(name string, of func([]float64) float64) {
+		part.Measures = append(part.Measures, network.Measure{Name: name, Model: of(simulated), Against: "held out", Other: of(recorded)})
 	}
-	return rates
+	part.Measures = []network.Measure{
+		{Name: "log-likelihood a step", Model: round(held.chain, 4), Against: "independent draws of the states", Other: round(held.independent, 4)},
+	}
+	compare("mean, kbit/s", func(v []float64) float64 { return round(mean(v), 4) })
+	limits := []float64{outageKbps, 100}
+	for i := 1; i < len(c.rates); i++ {
+		limits = append(limits, round(math.Sqrt(max(c.rates[i-1], 8)*c.rates[i]), 2))
+	}
+	for _, limit := range limits {
+		compare(fmt.Sprintf("share of steps up to %v kbit/s", limit), func(v []float64) float64 { return share(v, limit) })
+	}
+	compare("correlation of the logarithm with the step before", func(v []float64) float64 { return round(lagOne(logs(v)), 3) })
+	var passes []float64 // the longest time without capacity of each
+	for range 101 {
+		passes = append(passes, longestBelow(interrupted(c.simulate(s.total, random), o, s.step, random)))
+	}
+	slices.Sort(passes)
+	seconds := s.step.Seconds()
+	part.Measures = append(part.Measures, network.Measure{
+		Name:  fmt.Sprintf("longest time up to %d kbit/s in %.0f s (median of 101 runs)", outageKbps, float64(s.total)*seconds),
+		Model: round(quantile(passes, 0.5)*seconds, 3), Against: "all files", Other: round(s.longestBelow*seconds, 3),
+	})
+	f.parts = append(f.parts, part)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/training/lab/fit"
 	"github.com/attune-calls/attune/training/lab/network"
+	"github.com/attune-calls/attune/training/lab/suite"
 )
 
 // write makes a file of lines.
@@ -151,6 +152,152 @@ func TestCapacityIsRecovered(t *testing.T) {
 	}
 }
 
+// saturated is what a link with a capacity carries of packets that never run out: the millisecond of each 1500 bytes, or
+// with fine the Mbit/s of each 200 ms.
+func saturated(p *network.Profile, seed uint64, length time.Duration, fine bool) []string {
+	var lines []string
+	link, _ := p.Links(seed)
+	const step = 200 * time.Millisecond
+	sums := make([]float64, length/step)
+	bytes := 1500
+	if fine {
+		bytes = 15_000
+	}
+	for now := time.Duration(0); ; {
+		at, _ := link.Send(now, bytes, network.UDP)
+		if at >= length {
+			break
+		}
+		lines = append(lines, fmt.Sprint(at.Milliseconds()))
+		sums[at/step] += float64(bytes) * 8e-6 / step.Seconds()
+		now = at
+	}
+	if fine {
+		lines = nil
+		for i, v := range sums {
+			lines = append(lines, fmt.Sprintf("%.1f %.4f", float64(i)*step.Seconds(), v))
+		}
+	}
+	return lines
+}
+
+// TestCapacityComesBack records what every committed chain, and some that are hard to tell, carries, fits that, and
+// expects a capacity that varies as the recordings do.
+func TestCapacityComesBack(t *testing.T) {
+	of := func(states ...network.State) network.Capacity { return network.Capacity{States: states} }
+	cases := map[string]network.Capacity{
+		"outages":         of(network.State{Kbps: 0, MeanDwellMillis: 4000}, network.State{Kbps: 3000, MeanDwellMillis: 30_000}),
+		"unequal stays":   of(network.State{Kbps: 50, MeanDwellMillis: 20_000}, network.State{Kbps: 500, MeanDwellMillis: 2000}, network.State{Kbps: 5000, MeanDwellMillis: 5000}),
+		"within a second": of(network.State{Kbps: 100, MeanDwellMillis: 300}, network.State{Kbps: 3000, MeanDwellMillis: 700}),
+	}
+	seen := make(map[string]bool) // networks share some
+	for _, n := range suite.Builtin().Networks {
+		for way, d := range map[string]*network.Direction{"up": &n.Profile.Up, "down": &n.Profile.Down} {
+			longest := 0.0
+			for _, state := range d.Capacity.States {
+				longest = max(longest, state.MeanDwellMillis)
+			}
+			// Stays of minutes are too few in what is recorded here.
+			if key := fmt.Sprint(d.Capacity.States); longest > 0 && longest < 60_000 && !seen[key] {
+				seen[key] = true
+				cases[n.Name+" "+way] = d.Capacity
+			}
+		}
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			var files []string
+			truth := &network.Profile{Up: network.Direction{Capacity: c}}
+			fine := c.MeanKbps() > 2500
+			for i := range 3 {
+				files = append(files, write(t, dir, fmt.Sprintf("x%d.down", i), saturated(truth, uint64(i), 20*time.Minute, fine)))
+			}
+			p, err := fit.Profile(files, fit.Options{Name: "again", Type: model.Network4G})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := p.Down.Capacity
+			t.Logf("%v from %v", got.States, c.States)
+			if m := measure(t, p, 0, "log-likelihood"); !(m.Model > m.Other) {
+				t.Errorf("the chain (%v) does not beat independent draws (%v)", m.Model, m.Other)
+			}
+			if got, want := got.MeanKbps(), c.MeanKbps(); math.Abs(got-want) > 0.12*want {
+				t.Errorf("mean %.4g, want %.4g", got, want)
+			}
+			if m := measure(t, p, 0, "correlation"); math.Abs(m.Model-m.Other) > 0.25 {
+				t.Errorf("correlation with the step before %v, %v held out", m.Model, m.Other)
+			}
+			for _, m := range p.Fit.Parts[0].Measures {
+				if strings.HasPrefix(m.Name, "share of steps") && math.Abs(m.Model-m.Other) > 0.12 {
+					t.Errorf("%s: %v, %v held out", m.Name, m.Model, m.Other)
+				}
+			}
+		})
+	}
+}
+
+// TestCapacityWithoutMemoryIsRefused: a rate that is drawn anew each second is no chain.
+func TestCapacityWithoutMemoryIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	random := rand.New(rand.NewPCG(5, 6))
+	var files []string
+	for i := range 3 {
+		var lines []string
+		for second := range 3000 {
+			lines = append(lines, fmt.Sprintf("%d %v", second, []float64{0.1, 2}[random.IntN(2)]))
+		}
+		files = append(files, write(t, dir, fmt.Sprintf("lte%d.down", i), lines))
+	}
+	if _, err := fit.Profile(files, fit.Options{Name: "x"}); err == nil || !strings.Contains(err.Error(), "no chain of two or three rates") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestCapacityThatHardlyVariesIsConstant(t *testing.T) {
+	dir := t.TempDir()
+	var files []string
+	for i := range 3 {
+		truth := &network.Profile{Up: network.Direction{Capacity: network.Capacity{Kbps: 300}}}
+		files = append(files, write(t, dir, fmt.Sprintf("lte%d.down", i), saturated(truth, uint64(i), 5*time.Minute, false)))
+	}
+	p, err := fit.Profile(files, fit.Options{Name: "x"})
+	if err != nil || math.Abs(p.Down.Capacity.Kbps-300) > 1 || p.Down.Capacity.States != nil {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// TestLongOutageIsAnEvent: one of 78 s among those of some seconds is no stay in a state.
+func TestLongOutageIsAnEvent(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	var lines []string
+	rate, left := 2.0, 10.0
+	for second := range 1000 {
+		if left--; left < 0 {
+			rate, left = 2-rate, random.ExpFloat64()*[]float64{20, 2}[int(rate/2)]
+		}
+		v := rate
+		if second >= 700 && second < 778 {
+			v = 0
+		}
+		lines = append(lines, fmt.Sprintf("%d %v", second, v))
+	}
+	p, err := fit.Profile([]string{write(t, t.TempDir(), "lte.down", lines)}, fit.Options{Name: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := p.Events.Outages; o.MeanMillis < 75_000 || o.MeanMillis > 85_000 || o.EveryMillis < 900_000 || o.Source == "" {
+		t.Errorf("outages %+v", o)
+	}
+	if low := p.Down.Capacity.States[0]; low.Kbps > 10 || low.MeanDwellMillis > 5000 {
+		t.Errorf("states %+v", p.Down.Capacity.States)
+	}
+	if m := measure(t, p, 0, "longest time"); m.Model < 30 || m.Other < 78 {
+		t.Errorf("%+v", m)
+	}
+}
+
 // TestDelayIsRecovered fits round trips of two known log-normal ways.
 func TestDelayIsRecovered(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
@@ -199,6 +346,36 @@ func TestProfileIsRefused(t *testing.T) {
 	} {
 		if _, err := fit.Profile(test.files, test.o); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v: error %v, want %q", test.files, err, test.want)
+		}
+	}
+}
+
+// TestMeasuredZeroIsWritten: a figure of 0 to compare with is a figure, and figures are as short as they are round.
+func TestMeasuredZeroIsWritten(t *testing.T) {
+	alternating := make([]string, 3001)
+	for i := range alternating {
+		alternating[i] = fmt.Sprint(i % 2)
+	}
+	clean := make([]string, 300)
+	for i := range clean {
+		clean[i] = "0"
+	}
+	for name, lines := range map[string][]string{"alternating": alternating, "clean": clean} {
+		p, err := fit.Profile([]string{write(t, t.TempDir(), name+".txt", lines)}, fit.Options{Name: "x", Type: model.Network3G})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := fit.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "clean" && !strings.Contains(string(data), `"other": 0`) {
+			t.Errorf("the share of losses held out, 0, is not in\n%s", data)
+		}
+		for line := range strings.Lines(string(data)) {
+			if strings.Contains(line, "000000") {
+				t.Errorf("%s: %s", name, line)
+			}
 		}
 	}
 }

@@ -42,8 +42,8 @@ func (f *fitter) loss(of string, files []*file) error {
 		method += "; losses alternate more than chance would, which the model cannot: taken for independent"
 	}
 	best.P, best.R, best.Good, best.Bad = round(best.P, 4), round(best.R, 4), round(best.Good, 4), round(best.Bad, 4)
-	if over := best.P + best.R - 1; over > 0 {
-		best.P -= over
+	if best.P+best.R > 1 {
+		best.P = math.Floor(1e4*(1-best.R)) / 1e4
 	}
 	best.Source = "fitted to " + f.from(files) + ": " + method
 	d.Loss = best

@@ -3,6 +3,7 @@ package fit
 import (
 	"math"
 	"slices"
+	"strconv"
 )
 
 // ksDistance is the Kolmogorov-Smirnov distance of two samples: the greatest difference of their empirical distribution
@@ -65,9 +66,9 @@ func lagOne(v []float64) float64 {
 
 // round keeps so many significant digits, so that a profile is readable.
 func round(v float64, digits int) float64 {
-	if v == 0 || math.IsInf(v, 0) || math.IsNaN(v) {
-		return v
+	rounded, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', digits, 64), 64)
+	if err != nil {
+		panic(err) // of what FormatFloat wrote
 	}
-	scale := math.Pow(10, float64(digits)-math.Ceil(math.Log10(math.Abs(v))))
-	return math.Round(v*scale) / scale
+	return rounded
 }

@@ -1,5 +1,7 @@
 package network
 
+import "encoding/json"
+
 // Fit says how the figures of a profile were fitted to recordings, and how well they describe what was held out.
 type Fit struct {
 	Files []FittedFile `json:"files"`
@@ -31,5 +33,17 @@ type Measure struct {
 	Name    string  `json:"name"`
 	Model   float64 `json:"model"`
 	Against string  `json:"against,omitempty"` // what the other figure is of; empty if there is none
-	Other   float64 `json:"other,omitempty"`
+	Other   float64 `json:"other"`
+}
+
+// MarshalJSON leaves the other figure out where there is none; one of 0 is written.
+func (m Measure) MarshalJSON() ([]byte, error) {
+	type plain Measure
+	if m.Against != "" {
+		return json.Marshal(plain(m))
+	}
+	return json.Marshal(struct {
+		Name  string  `json:"name"`
+		Model float64 `json:"model"`
+	}{m.Name, m.Model})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"sort"
 	"time"
 )
@@ -83,6 +84,21 @@ func (t *Trace) Rates(length time.Duration) []float64 {
 		}
 	}
 	return rates
+}
+
+// Resolution is the length of time below which the trace hardly tells the rate: ten packet opportunities on average, or the
+// median step.
+func (t *Trace) Resolution() time.Duration {
+	if t.steps == nil {
+		return 10 * t.period / time.Duration(len(t.chances))
+	}
+	lengths := make([]time.Duration, len(t.steps))
+	var from time.Duration
+	for i, s := range t.steps {
+		lengths[i], from = s.end-from, s.end
+	}
+	slices.Sort(lengths)
+	return lengths[len(lengths)/2]
 }
 
 // LongestOutage is the longest time in one pass, or from the end of one to the next, without any capacity.
