@@ -8,6 +8,7 @@ FUZZTIME ?= 20s
 FUZZ ?= Fuzz
 FUZZFLAGS ?=
 FAULTS ?= 1000
+SEED ?= 0
 ENGINE := telemetry/warehouse/testdata/engine
 
 .PHONY: demo test race soak lint fuzz bench agreement gen build setup clean
@@ -20,8 +21,8 @@ test: setup $(ENGINE)/node_modules/.package-lock.json ## every test, with the ra
 
 race: test
 
-soak: setup ## FAULTS faults injected into the way of reports, in about ten minutes
-	CI=true go test ./telemetry/conservation -run '^TestConservation$$' -v -timeout 120m -args -faults $(FAULTS)
+soak: setup ## FAULTS faults injected into the way of reports, in about ten minutes; SEED of an earlier run repeats its faults
+	CI=true go test ./telemetry/conservation -run '^TestConservation$$' -v -timeout 120m -args -faults $(FAULTS) -seed $(SEED)
 
 $(ENGINE)/node_modules/.package-lock.json: $(ENGINE)/package-lock.json ## a current ClickHouse engine, for the tests of every query
 	@command -v npm >/dev/null || { echo "the tests need Node.js with npm: apt-get install nodejs npm" >&2; exit 1; }

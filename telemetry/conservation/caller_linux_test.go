@@ -69,12 +69,14 @@ func (c *caller) run(ctx context.Context, tick time.Duration) {
 func (c *caller) call() {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	p := payload(c.oracle.seed, c.oracle.next(), byReporter, 0)
+	n := c.oracle.next()
+	p := payload(c.oracle.seed, n, byReporter, 0)
 	call := c.reporter.Call(p.Context, p.Origin)
 	call.Stage(p.Stage)
 	for _, s := range p.Segments {
 		call.Record(s)
 	}
+	call.Rate(opinion(c.oracle.seed, n))
 	call.End(p.Dropped)
 }
 

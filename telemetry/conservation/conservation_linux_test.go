@@ -155,6 +155,7 @@ func (s *system) report(t *testing.T, log *faultLog, v *verdict, h *holdings) {
 		{"clickhouse killed between insert and acknowledgement", s.happened.serverKills.Load()},
 		{"resent after the window", s.happened.resent.Load()},
 		{"drops told by a later report", int64(dropped)},
+		{"rated calls", int64(v.rated)},
 		{"regions shown", int64(v.shown)},
 		{"regions withheld", int64(v.withheld)},
 	}

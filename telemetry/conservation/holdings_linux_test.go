@@ -86,7 +86,7 @@ func (s *system) look(ctx context.Context, rows rowsOfCalls) (*holdings, error) 
 func (h *holdings) readCalls(ctx context.Context, conn driver.Conn, from rowsOfCalls) error {
 	rows, err := conn.Query(ctx, `SELECT id, toUInt32(intDiv(toUInt32(hour), 3600)), schema, stack, toUInt8(origin), toUInt8(network),
     toUInt8(metered), toString(region), toUInt8(device), toUInt8(time_of_day), toUInt8(reach), toUInt8(stage), dropped, duration,
-    refusals, lost_segments, lost_reports, region_state, toUInt32(length(segment.cause)) FROM `+string(from))
+    refusals, lost_segments, lost_reports, stars, toUInt8(problem), region_state, toUInt32(length(segment.cause)) FROM `+string(from))
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (h *holdings) readCalls(ctx context.Context, conn driver.Conn, from rowsOfC
 		var length uint32
 		if err := rows.Scan(&id, &r.Hour, &r.Schema, &r.Stack, (*uint8)(&r.Origin), (*uint8)(&r.Context.Network),
 			(*uint8)(&r.Context.Metered), &region, (*uint8)(&r.Context.Device), (*uint8)(&r.Context.TimeOfDay), (*uint8)(&r.Context.Reach),
-			(*uint8)(&r.Stage), &dropped, (*uint8)(&r.Duration), &refusals, &r.LostSegments, &r.LostReports, &shown, &length); err != nil {
+			(*uint8)(&r.Stage), &dropped, (*uint8)(&r.Duration), &refusals, &r.LostSegments, &r.LostReports, &r.Stars, &r.Problem, &shown, &length); err != nil {
 			return err
 		}
 		r.ID, r.Dropped = telemetry.ReportID(id), dropped == 1

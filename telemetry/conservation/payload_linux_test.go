@@ -77,6 +77,15 @@ func payload(seed uint64, s serial, by author, now uint32) telemetry.Report {
 	return r
 }
 
+// opinion is what the user says of the call of report s, which a Reporter randomizes: every third call is rated.
+func opinion(seed uint64, s serial) (rating uint8, problems uint16) {
+	rng := rand.New(rand.NewPCG(^seed, uint64(s)))
+	if rng.IntN(3) > 0 {
+		return 0, 0
+	}
+	return uint8(1 + rng.IntN(telemetry.MaxRating)), uint16(rng.IntN(int(telemetry.ProblemMask) + 1))
+}
+
 // regions are few that many calls share and a tail that hardly any call does, so that some cells of region and network
 // stay small.
 func region(rng *rand.Rand) model.Region {

@@ -13,6 +13,7 @@ type verdict struct {
 	doubled         map[serial]string // counted more than once, and where
 	wrong           []string          // everything else
 	told            map[string]uint64 // lost reports that the stored reports of each client tell
+	rated           int               // stored reports with an answer
 	withheld, shown int               // stored reports whose region ingest withheld, and that show theirs
 }
 

@@ -27,7 +27,7 @@ func ideal() (*oracle, *holdings) {
 		r.Hour, r.Origin, r.Context.Region, r.Context.Network = telemetry.MinHour, telemetry.OriginCall, 41, model.NetworkWiFi
 		o.acknowledge(n, false)
 		row := *r
-		row.Segments, row.Stars, row.Problem = nil, 0, 0
+		row.Segments = nil
 		h.calls[r.ID], h.shown[r.ID], h.lengths[r.ID] = []telemetry.Report{row}, regionShown, len(r.Segments)
 		leg := warehouse.CallQuality{Hour: r.Hour, Network: r.Context.Network, Stars: r.Stars, Segments: uint16(len(r.Segments))}
 		if len(r.Segments) == 0 {
@@ -76,6 +76,8 @@ func TestVerdictNoticesEverything(t *testing.T) {
 		{"a field is another", func(_ *oracle, h *holdings, id telemetry.ReportID) { h.calls[id][0].LostSegments++ }, wrong},
 		{"a segment is another", func(_ *oracle, h *holdings, _ telemetry.ReportID) { h.segments[n][0].Segment.Seconds ^= 1 }, wrong},
 		{"segments change places", func(_ *oracle, h *holdings, _ telemetry.ReportID) { h.segments[n][0].Index = 7 }, wrong},
+		{"the problem is another", func(_ *oracle, h *holdings, id telemetry.ReportID) { h.calls[id][0].Problem++ }, wrong},
+		{"the stars are forgotten", func(_ *oracle, h *holdings, id telemetry.ReportID) { h.calls[id][0].Stars = 0 }, wrong},
 		{"the stars are others", func(_ *oracle, h *holdings, _ telemetry.ReportID) { h.legs[n][0].Stars++ }, wrong},
 		{"a report nobody sent", func(_ *oracle, h *holdings, _ telemetry.ReportID) {
 			h.calls[telemetry.ReportID{1}] = []telemetry.Report{{ID: telemetry.ReportID{1}}}

@@ -113,7 +113,7 @@ func (r *Report) everything() Order {
 	default:
 		why = append(why, fmt.Sprintf("%s in the message server, waiting to be checked and stored.", counted(r.waiting(), "message")))
 	}
-	why = append(why, "All that is in the database has the form that the fields below describe; what waits is as apps sent it. Both are stored in the clear, so that whoever takes the machines has them as we do.")
+	why = append(why, "All that is in the database has the form that the fields below describe; what waits is as apps sent it, with the time of its arrival and, unless it came through an edge, what an app may have added in headers. Both are stored in the clear, so that whoever takes the machines has them as we do.")
 	return Order{"Everything that is stored", "The reports described here", LevelAll, why}
 }
 
@@ -128,7 +128,9 @@ func content() Order {
 func (r *Report) fromNowOn() Order {
 	return Order{"Recording of addresses or of single users from now on", "Addresses that connect, from then on", LevelSome, []string{
 		"An operator who is ordered to can record at the machine or the network which addresses connect, and when. This program does not do it and has no setting for it; other software can. Nothing of the past comes with it.",
-		"Put beside the times at which messages arrive, such a record would tell which report came from which address. Apps that send through an edge (\"attune edge\") make that harder, since it mixes the reports of many; who runs the edge and the network before it could still be ordered to record.",
+		"Put beside the times at which messages arrive, such a record would tell which report came from which address. What waits in the message server has those times beside it, " +
+			"exact for a report that came alone, and the order: for a second or so as a rule, and for as long as the message server keeps a report where nothing takes it, or where it is of a newer version than the servers know. " +
+			"The database has none; its files tell when a batch of reports was inserted, until they are merged. Apps that send through an edge (\"attune edge\") make that harder, since it mixes the reports of many; who runs the edge and the network before it could still be ordered to record.",
 		"A client that reaches the servers through a proxy or an anonymity network shows them no address of its own.",
 	}}
 }

@@ -83,6 +83,7 @@ func benchBacklog(ctx context.Context, dir string, fleet *fleet, reports uint64,
 	f.CPUSeconds = cpu
 	f.Note = fmt.Sprintf("VmHWM of its process; mean of the resident memory %.0f MiB; worked off in %.0f s, %.0f reports/s; all stored once",
 		float64(sum)/float64(max(samples, 1))/mib, took.Seconds(), float64(reports)/took.Seconds())
+	f = f.limitedBy("the peak is %.1f times the mean: batches in hand, and what the collector has not freed yet", float64(peak)/max(float64(sum)/float64(max(samples, 1)), 1))
 	r.add(f)
 	return nil
 }

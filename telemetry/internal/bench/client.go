@@ -54,9 +54,10 @@ func benchClient(r *report) error {
 	both := most("client: quantize and encode a report of 3 minutes", us(times[0]), "us", 2)
 	both.Note = fmt.Sprintf("%d segments; encoding alone %.2f us at the end of the call; quantizing %.2f us, spread over the call, %.0f ns a segment",
 		callSegments, us(times[1]), us(times[2]), 1000*us(times[2])/callSegments)
+	both = both.limitedBy("quantizing takes %.0f %% of it", 100*us(times[2])/us(times[0]))
 	rival := figure{Name: "client: encoding against the generated protobuf code", Value: us(times[1]) / us(times[3]), Unit: "of its time"}
 	rival.Note = fmt.Sprintf("generated: %.2f us from a message that is ready, with nothing to fill in", us(times[3]))
-	r.add(both, most("client: bytes of that report", float64(size), "bytes", 1024), rival)
+	r.add(both, most("client: bytes of that report", float64(size), "bytes", 1024).limitedBy("%.1f bytes for each of %d segments", float64(size)/callSegments, callSegments), rival)
 	return nil
 }
 

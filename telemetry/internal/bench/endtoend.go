@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -26,6 +30,21 @@ type outcome struct {
 	resent    int
 }
 
+// busy says how much of the machine each process took, the one that took most first.
+func (o *outcome) busy() string {
+	names := slices.SortedFunc(maps.Keys(o.cpu), func(a, b string) int { return cmp.Compare(o.cpu[b], o.cpu[a]) })
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %.2f", name, o.cpu[name]/o.seconds)
+	}
+	return fmt.Sprintf("of %d processors these took %s", runtime.NumCPU(), strings.Join(names, ", "))
+}
+
+// against says how much of the rate the steps before the stream cost.
+func (o *outcome) against(through *outcome) string {
+	return fmt.Sprintf("ready packs reach %.0f reports/s, so %.0f %% goes into taking reports one by one", o.rate(), 100*(1-through.rate()/o.rate()))
+}
+
+// rate is the reports that were visible per second.
 func (o *outcome) rate() float64 { return float64(o.reports) / o.seconds }
 
 // steps tells which part of the way was the slower one.
@@ -74,11 +93,13 @@ func benchEndToEnd(ctx context.Context, b *endToEnd, r *report) error {
 	f.CPUSeconds = through.cpu
 	f.Note = fmt.Sprintf("%s; the ids stored are those acknowledged; mean %.0f bytes, %d..%d segments, mean %d; %d sent again",
 		through.steps(), b.fleet.meanBytes, leastSegments, mostSegments, (leastSegments+mostSegments)/2, through.resent)
+	f = f.limitedBy("%s; %s", through.busy(), packed.against(through))
 	r.add(f)
-	f = most("end to end: published to visible at half that rate, p95", half.latency(0.95), "s", 1)
+	f = most("end to end: due to visible at half that rate, p95", half.latency(0.95), "s", 1)
 	f.CPUSeconds = half.cpu
 	f.Note = fmt.Sprintf("at %.0f reports/s: p50 %.2f s, p95 %.2f s, p99 %.2f s, of %d reports timed; up to %v of it is the query's turn",
 		half.rate(), half.latency(0.5), half.latency(0.95), half.latency(0.99), len(half.latencies), pollEvery)
+	f = f.limitedBy("%s; a batch waits for its insert, and the query for its turn", half.busy())
 	r.add(f)
 	r.add(
 		figure{
@@ -221,7 +242,7 @@ func (g *generator) watch(ctx context.Context, conn driver.Conn, over <-chan str
 	}
 }
 
-// latencies are those of the probes, sorted. The warm-up of the first second is left out. A probe that was sent and never
+// latencies are those of the probes, from when they were due, sorted. The warm-up of the first second is left out. A probe that was sent and never
 // seen is an error.
 func (g *generator) latencies() ([]time.Duration, error) {
 	g.mu.Lock()
@@ -230,11 +251,11 @@ func (g *generator) latencies() ([]time.Duration, error) {
 	unseen := 0
 	for _, p := range g.probes {
 		switch {
-		case p.sent.IsZero() || p.sent.Before(g.probes[0].sent.Add(time.Second)):
+		case p.due.IsZero() || p.due.Before(g.probes[0].due.Add(time.Second)):
 		case p.seen.IsZero():
 			unseen++
 		default:
-			list = append(list, p.seen.Sub(p.sent))
+			list = append(list, p.seen.Sub(p.due))
 		}
 	}
 	slices.Sort(list)

@@ -48,8 +48,9 @@ type generator struct {
 	probes []instant // by report number / probeEvery
 }
 
-// instant is when a probe was sent first and when a query found it.
-type instant struct{ sent, seen time.Time }
+// instant is when a probe was due and when a query found it. Counted from when it was sent, a generator that is held up
+// by what it measures would leave out just the delays that it is there to find.
+type instant struct{ due, seen time.Time }
 
 // bits is a set of report numbers.
 type bits struct {
@@ -120,9 +121,10 @@ func (g *generator) send(ctx context.Context, conn *nats.Conn, i uint64, until t
 	}
 	began := time.Now()
 	for k := uint64(0); time.Now().Before(until); k++ {
+		due := time.Now()
 		if g.way.rate > 0 {
-			due := time.Duration(float64(k*g.way.reports()) / (g.way.rate / connections) * float64(time.Second))
-			if ahead := due - time.Since(began); ahead > time.Millisecond {
+			due = began.Add(time.Duration(float64(k*g.way.reports()) / (g.way.rate / connections) * float64(time.Second)))
+			if ahead := time.Until(due); ahead > time.Millisecond {
 				time.Sleep(ahead)
 			}
 		}
@@ -134,7 +136,7 @@ func (g *generator) send(ctx context.Context, conn *nats.Conn, i uint64, until t
 			}
 			l.room <- struct{}{}
 		}
-		if err := l.publish((k*connections + i) * g.way.reports()); err != nil {
+		if err := l.publish((k*connections+i)*g.way.reports(), due); err != nil {
 			return err
 		}
 	}
@@ -167,7 +169,7 @@ func (l *lane) wait(ctx context.Context, n int) error {
 		l.resent += len(again)
 		l.mu.Unlock()
 		for _, first := range again {
-			if err := l.publish(first); err != nil {
+			if err := l.publish(first, time.Now()); err != nil {
 				return err
 			}
 		}
@@ -175,8 +177,8 @@ func (l *lane) wait(ctx context.Context, n int) error {
 	return nil
 }
 
-// publish sends the message that begins with report n.
-func (l *lane) publish(n uint64) (err error) {
+// publish sends the message that begins with report n, which was to leave when it was due.
+func (l *lane) publish(n uint64, due time.Time) (err error) {
 	l.data = l.data[:0]
 	switch {
 	case l.way.packed:
@@ -200,7 +202,7 @@ func (l *lane) publish(n uint64) (err error) {
 		for n/probeEvery >= uint64(len(l.probes)) {
 			l.probes = append(l.probes, instant{})
 		}
-		l.probes[n/probeEvery].sent = now
+		l.probes[n/probeEvery].due = due
 	}
 	l.open[n] = now
 	l.mu.Unlock()

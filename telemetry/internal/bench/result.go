@@ -22,6 +22,7 @@ type figure struct {
 	AtMost  bool    `json:"goal_is_upper_bound,omitempty"`
 	Reached *bool   `json:"reached,omitempty"`
 	Missed  string  `json:"missed_by,omitempty"`
+	Limit   string  `json:"limit,omitempty"` // why, when the goal was missed: what stood in the way
 	// CPUSeconds tells where the time went, by process.
 	CPUSeconds map[string]float64 `json:"cpu_seconds,omitempty"`
 	Note       string             `json:"note,omitempty"`
@@ -45,6 +46,14 @@ func (f figure) judge() figure {
 	f.Reached = &reached
 	if !reached {
 		f.Missed = fmt.Sprintf("%.0f %%", 100*(f.Value-f.Goal)/f.Goal)
+	}
+	return f
+}
+
+// limitedBy says what stands in the way of more; it shows when the goal was missed.
+func (f figure) limitedBy(format string, args ...any) figure {
+	if f.Reached != nil && !*f.Reached {
+		f.Limit = fmt.Sprintf(format, args...)
 	}
 	return f
 }
@@ -78,6 +87,9 @@ func (r *report) print(out io.Writer) error {
 		fmt.Fprintf(w, "\t%s\t%s %s\t%s\t%s\n", f.Name, number(f.Value), f.Unit, goal, verdict)
 		if len(f.CPUSeconds) > 0 {
 			fmt.Fprintf(w, "\t  processor time\t%s\t\t\n", processorTime(f.CPUSeconds))
+		}
+		if f.Limit != "" {
+			fmt.Fprintf(w, "\t  the limit\t%s\t\t\n", f.Limit)
 		}
 		if f.Note != "" {
 			fmt.Fprintf(w, "\t  %s\t\t\t\n", f.Note)

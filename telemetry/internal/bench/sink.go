@@ -197,6 +197,8 @@ func (s *sink) measure(ctx context.Context, what string, r *report) error {
 	f.Note = fmt.Sprintf("Insert %.0f rows/s, raw %.0f rows/s; blocks of %d reports; processor time on our side %.1f us a report, raw %.1f us",
 		rate(0), rate(1), len(s.reports),
 		own[0].Seconds()*1e6/float64(turns*len(s.reports)), own[1].Seconds()*1e6/float64(turns*len(s.reports)))
+	f = f.limitedBy("our side works %.1f us a report more than a raw insert, which is %.0f %% of the time it takes", (own[0]-own[1]).Seconds()*1e6/float64(turns*len(s.reports)),
+		100*(own[0]-own[1]).Seconds()/wall[0].Seconds())
 	r.add(f)
 	return nil
 }
