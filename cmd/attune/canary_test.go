@@ -211,9 +211,12 @@ func (s *canarySite) controls() {
 		t.Fatal(err)
 	}
 	name, id := control(canaryName), control(canaryUfrag)
+	// These are as long as they are: a number has no room for more.
+	address, phone := all.plant(canaryIPv4, "control"), all.plant(canaryPhone, "control")
 	for _, query := range []string{
-		"CREATE TABLE control (s String, f FixedString(64), a Array(String)) ENGINE = MergeTree() ORDER BY s",
-		"INSERT INTO control (s, f, a) SELECT '" + name + "', toFixedString('" + id + "', 64), ['" + id + "', '" + name + "']",
+		"CREATE TABLE control (s String, f FixedString(64), a Array(String), i UInt32, n Array(UInt64)) ENGINE = MergeTree() ORDER BY s",
+		"INSERT INTO control (s, f, a, i, n) SELECT '" + name + "', toFixedString('" + id + "', 64), ['" + id + "', '" + name + "'], " +
+			"IPv4StringToNum('" + address + "'), [1, " + strings.TrimPrefix(phone, "+") + "]",
 		"SELECT '" + id + "' FROM control",
 	} {
 		if err := conn.Exec(ctx, query); err != nil {
@@ -224,6 +227,8 @@ func (s *canarySite) controls() {
 	want["ClickHouse default.control.s"] = name
 	want["ClickHouse default.control.f"] = id
 	want["ClickHouse default.control.a"] = name
+	want["ClickHouse default.control.i"] = address
+	want["ClickHouse default.control.n"] = phone
 
 	var texts []string
 	for _, text := range want {

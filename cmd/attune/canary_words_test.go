@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf16"
@@ -185,6 +187,11 @@ func forms(text string) map[string][]byte {
 			add("reversed", []byte(strings.Join(parts, ".")))
 			mapped := netip.AddrFrom16(address.As16())
 			add("mapped", []byte(mapped.String()))
+			four := address.As4()
+			add("binary in hex", []byte(hex.EncodeToString(four[:])))
+			for name, order := range map[string]binary.ByteOrder{"number": binary.BigEndian, "number, bytes reversed": binary.LittleEndian} {
+				add(name, []byte(strconv.FormatUint(uint64(order.Uint32(four[:])), 10)))
+			}
 		} else {
 			raw := address.As16()
 			add("binary", raw[:])

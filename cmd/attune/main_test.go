@@ -1,21 +1,43 @@
 package main_test
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/attune-calls/attune/cmd/attune/internal/cli"
 )
 
-// TestMain makes "attune" a command of this test binary, for scripts and for tests that need it as a process.
+// TestMain makes "attune" a command of this test binary, for scripts and for tests that need it as a process, and
+// "nats-server", the real one with a configuration file.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"attune": func() { os.Exit(cli.Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"attune":      func() { os.Exit(cli.Run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"nats-server": func() { os.Exit(natsServer(os.Args[1])) },
 	})
+}
+
+// natsServer does what the main function of nats-server does with -c file.
+func natsServer(file string) int {
+	options, err := server.ProcessConfigFile(file)
+	if err == nil {
+		var s *server.Server
+		if s, err = server.NewServer(options); err == nil {
+			s.ConfigureLogger()
+			err = server.Run(s)
+			s.WaitForShutdown()
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "nats-server:", err)
+		return 1
+	}
+	return 0
 }
 
 // TestScripts runs what people type, bad input above all: each script states the exit status and what is said.
