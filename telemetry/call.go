@@ -12,7 +12,7 @@ import (
 // Call collects one leg of one call. It satisfies policy.Recorder. Its methods never block and may be called from any
 // goroutine; after End they do nothing.
 type Call struct {
-	reporter *Reporter // nil when reporting is switched off
+	session *session // nil when reporting is switched off
 
 	mu       sync.Mutex
 	report   Report
@@ -23,24 +23,34 @@ type Call struct {
 
 // Call begins the report of a call that starts now. Of context only the static fields are used.
 func (r *Reporter) Call(context model.Context, origin Origin) *Call {
-	if !r.cfg.Enabled {
+	s := r.session.Load()
+	if s == nil || !s.begin() {
 		return &Call{}
 	}
-	return &Call{reporter: r, report: Report{
+	return &Call{session: s, report: Report{
 		Schema: SchemaVersion, Stack: StackVersion,
 		Hour: HourOf(time.Now()), Origin: origin, Context: staticContext(context),
 	}}
 }
 
+// deaf tells whether nothing may be recorded: reporting is off, the call is over, or the user has withdrawn consent since it
+// began, which also ends the memory of what was recorded.
+func (c *Call) deaf() bool {
+	if c.session == nil || c.ended {
+		return true
+	}
+	if c.session.withdrawn.Load() {
+		c.ended, c.report = true, Report{}
+	}
+	return c.ended
+}
+
 // Record adds a closed segment. Of a call with more than MaxSegments of them the report keeps the last one and a uniform
 // sample of those before it, in their order, and counts the rest.
 func (c *Call) Record(s model.Segment) {
-	if c.reporter == nil {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended {
+	if c.deaf() {
 		return
 	}
 	c.recorded++
@@ -62,7 +72,7 @@ func (c *Call) Record(s model.Segment) {
 func (c *Call) Stage(stage model.Stage) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended || stage <= c.report.Stage || !stage.Valid() {
+	if c.deaf() || stage <= c.report.Stage || !stage.Valid() {
 		return
 	}
 	c.report.Stage = stage
@@ -77,7 +87,7 @@ func (c *Call) Stage(stage model.Stage) {
 func (c *Call) Rate(rating uint8, problems uint16) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended || rating > MaxRating {
+	if c.deaf() || rating > MaxRating {
 		return
 	}
 	c.report.Stars, c.report.Problem = randomized(rating, problems)
@@ -86,12 +96,9 @@ func (c *Call) Rate(rating uint8, problems uint16) {
 // End closes the report and queues it. Dropped says that the call ended although nobody hung up. A call that had media
 // and was not dropped has reached model.StageEnded. A second End does nothing.
 func (c *Call) End(dropped bool) {
-	if c.reporter == nil {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended {
+	if c.deaf() {
 		return
 	}
 	c.ended = true
@@ -103,10 +110,10 @@ func (c *Call) End(dropped bool) {
 	if !c.media.IsZero() {
 		report.Duration = ScaleDuration.Bucket(time.Since(c.media).Seconds())
 	}
-	if refusals := c.reporter.cfg.Refusals; refusals != nil {
+	if refusals := c.session.cfg.Refusals; refusals != nil {
 		report.Refusals = refusals()
 	}
 	rand.Read(report.ID[:])
-	c.reporter.queue(report)
+	c.session.queue(report)
 	report.Segments = nil
 }

@@ -26,15 +26,16 @@ const MaxWindow = 256
 // ReporterConfig configures a Reporter.
 type ReporterConfig struct {
 	// Enabled is the user's consent. False, the default, collects, sends and writes nothing, and deletes what an earlier
-	// Reporter left in Spool.
+	// Reporter left in Spool. Reporter.SetEnabled follows the user's later choices.
 	Enabled bool
-	// Publisher is where reports go. Required when Enabled.
+	// Publisher is where reports go. Required when Enabled, and for SetEnabled(true).
 	Publisher Publisher
 	// Subject is what reports are published on. Default: Subject.
 	Subject string
 
-	// Spool is the file that holds reports while there is no connection, and across restarts. Default: none, memory
-	// only. No two Reporters may share one.
+	// Spool is the file that holds every report from before it is sent until it is acknowledged, also across a restart or a
+	// crash. The same name with ".next" and with ".lock" is used as well. Default: none, memory only. No two Reporters may
+	// share one.
 	Spool string
 	// SpoolLimit bounds the waiting reports, in bytes; beyond it the oldest are dropped and counted. The file itself may
 	// grow to twice that before it is rewritten. Default 1 MiB, at least 256 KiB.
@@ -52,6 +53,11 @@ type ReporterConfig struct {
 	// Refusals, when set, is asked at the end of each call for the policies refused since it was last asked, by the
 	// reasons of package policy/delivery. It must not block.
 	Refusals func() [RefusalReasons]uint8
+	// Preview, when set, is given the exact bytes of each report before they are stored or sent, and those of a report that
+	// an earlier Reporter left; NewView takes them apart. The bytes are a copy. It runs on the Reporter's own goroutine, so
+	// calls do not wait for it, but sending and Close do. A report is shown twice where the disk fails and it therefore goes
+	// without the count of lost ones: the later bytes under an id are those sent.
+	Preview func(report []byte)
 	// Logger is told of faults, without any content of a report. Default: none.
 	Logger *slog.Logger
 }
@@ -110,7 +116,8 @@ type Counts struct {
 	Sent         uint64 // times a report was handed to the connection
 	Acknowledged uint64 // reports the stream has stored
 	Duplicates   uint64 // of these, the ones the stream had stored before
-	Spooled      uint64 // times a report was put into the spool
-	Dropped      uint64 // reports given up: no room, or larger than the server takes
+	Spooled      uint64 // reports of calls that came to the spool, on their way to the connection
+	Failed       uint64 // times a report that was to be sent was not acknowledged, and went on waiting
+	Dropped      uint64 // reports given up: no room, larger than the server takes, damaged, the call never ended, or consent withdrawn
 	Pending      uint64 // reports still waiting
 }

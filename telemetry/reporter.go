@@ -4,93 +4,89 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
+	"sync/atomic"
 )
 
 // Reporter publishes the reports of a client's calls and keeps each until the stream has acknowledged it. One goroutine
 // owns the connection and the spool; everything else only puts reports into a bounded queue.
 type Reporter struct {
-	cfg ReporterConfig
+	cfg     ReporterConfig
+	session atomic.Pointer[session] // nil while reporting is switched off
+
+	change sync.Mutex // held while reporting is switched on or off, or ends
+	closed bool       // guarded by change
+	result error      // of Close; guarded by change
 
 	mu     sync.Mutex
-	queued []*entry
-	lost   int // dropped from queued, not yet known to the spool
 	counts Counts
-	closed bool
-
-	wake      chan struct{} // something was queued
-	closing   chan struct{} // Close was called
-	abandon   chan struct{} // the time Close had is over
-	done      chan struct{} // the owner has returned
-	closeOnce sync.Once
-	result    error // of the owner; read after done
 }
 
 // NewReporter recovers the spool and starts publishing. Close must be called. The connection need not be up. With
-// Enabled false it deletes the spool and does nothing else.
+// Enabled false it deletes the spool and does nothing else. A file at Spool that is not a spool is left as it is, and is
+// an error.
 func NewReporter(cfg ReporterConfig) (*Reporter, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configure reporter: %w", err)
 	}
 	cfg.setDefaults()
-	r := &Reporter{
-		cfg:  cfg,
-		wake: make(chan struct{}, 1), closing: make(chan struct{}), abandon: make(chan struct{}), done: make(chan struct{}),
+	r := &Reporter{cfg: cfg}
+	change := r.switchOff
+	if cfg.Enabled {
+		change = r.switchOn
 	}
-	if !cfg.Enabled {
-		close(r.done)
-		if cfg.Spool != "" {
-			if err := os.Remove(cfg.Spool); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return nil, fmt.Errorf("delete spool of switched-off reporting: %w", err)
-			}
-		}
-		return r, nil
-	}
-	spool, dropped, err := openSpool(cfg.Spool, cfg.SpoolLimit)
-	if err != nil {
+	if err := change(); err != nil {
 		return nil, err
 	}
-	r.counts.Recovered = uint64(len(spool.waiting) + dropped)
-	r.counts.Dropped = uint64(dropped)
-	sender := &sender{Reporter: r, spool: spool, online: true, pause: cfg.RetryMin}
-	go func() {
-		defer close(r.done)
-		r.result = sender.run()
-	}()
 	return r, nil
 }
 
-// queue takes a complete report, encodes it and returns at once.
-func (r *Reporter) queue(report *Report) {
-	data, err := report.AppendMarshal(make([]byte, 0, 128+24*len(report.Segments)))
-
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.counts.Created++
-	switch {
-	case err != nil: // Call keeps every report within the bounds that could cause it
-		r.cfg.Logger.Error("report cannot be encoded", "error", err)
-		r.drop(1)
-		return
+// SetEnabled follows the user's consent while the client runs; ReporterConfig.Enabled is what it begins with.
+//
+// False drops every report that waits, deletes the spool, and returns when that is done, which may take as long as one
+// write to a connection that has stopped taking data. Calls that are going on are not reported, not even when reporting is
+// switched on again before they end. What was handed to the connection before cannot be called back. Only reporting
+// is concerned: policies work as before. An error says that something may be left on the device.
+//
+// True starts reporting of the calls that begin from then on. It is an error without a Publisher and after Close.
+//
+// It may be called at any time and from any goroutine, but not from a function of ReporterConfig.
+func (r *Reporter) SetEnabled(enabled bool) error {
+	r.change.Lock()
+	defer r.change.Unlock()
+	switch on := r.session.Load() != nil; {
+	case !enabled:
+		return r.switchOff()
+	case on:
+		return nil
 	case r.closed:
-		r.drop(1)
-		return
-	case len(r.queued) >= r.cfg.Queue:
-		r.queued = r.queued[1:]
-		r.drop(1)
-	}
-	r.queued = append(r.queued, &entry{id: report.ID, data: data})
-	select {
-	case r.wake <- struct{}{}:
+		return errors.New("switch on reporting: the reporter is closed; make a new one")
+	case r.cfg.Publisher == nil:
+		return errors.New("switch on reporting: the reporter was made without a Publisher")
 	default:
+		return r.switchOn()
 	}
 }
 
-// drop counts reports that were given up before they came to the spool. The caller holds mu.
-func (r *Reporter) drop(n int) {
-	r.counts.Dropped += uint64(n)
-	r.lost += n
+func (r *Reporter) switchOn() error {
+	s, err := newSession(r)
+	if err == nil {
+		r.session.Store(s)
+	}
+	return err
+}
+
+func (r *Reporter) switchOff() error {
+	if s := r.session.Swap(nil); s != nil {
+		s.withdrawn.Store(true)
+		close(s.discard)
+		<-s.done
+		return s.result
+	}
+	if r.cfg.Spool == "" {
+		return nil
+	}
+	return deleteSpool(r.cfg.Spool)
 }
 
 // Counts are the totals so far.
@@ -102,36 +98,29 @@ func (r *Reporter) Counts() Counts {
 	return counts
 }
 
-// Close sends what is waiting until ctx is done, puts the rest into the spool, and returns when the Reporter has let go
+// Close sends what is waiting until ctx is done, leaves the rest in the spool, and returns when the Reporter has let go
 // of everything. When the connection is down and there is a spool it does not wait. Without a spool, or when the spool
-// cannot be written, what was not acknowledged is lost, and Close says how much. Reports of calls that end later are
-// dropped. It may overrun ctx by one write to a connection that has stopped taking data.
+// cannot be written, what was not acknowledged is lost, and Close says how much. The reports of calls that have not ended
+// when it returns are lost too, and counted: the next report from this spool tells of them. It may overrun ctx by one
+// write to a connection that has stopped taking data.
 func (r *Reporter) Close(ctx context.Context) error {
-	r.closeOnce.Do(func() {
-		r.mu.Lock()
-		r.closed = true
-		r.mu.Unlock()
-		close(r.closing)
-		go func() {
-			select {
-			case <-ctx.Done():
-				close(r.abandon)
-			case <-r.done:
-			}
-		}()
-	})
-	<-r.done
+	r.change.Lock()
+	defer r.change.Unlock()
+	if r.closed {
+		return r.result
+	}
+	r.closed = true
+	s := r.session.Load()
+	if s == nil {
+		return nil
+	}
+	close(s.closing)
+	stop := context.AfterFunc(ctx, func() { close(s.abandon) })
+	defer stop()
+	<-s.done
+	r.session.Store(nil)
+	r.result = s.result
 	return r.result
-}
-
-// take removes and returns up to n queued reports.
-func (r *Reporter) take(n int) []*entry {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n = min(n, len(r.queued))
-	taken := r.queued[:n:n]
-	r.queued = r.queued[n:]
-	return taken
 }
 
 // tally changes the counts.

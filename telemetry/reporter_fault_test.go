@@ -68,7 +68,7 @@ func TestStreamThatIsMissingOrFull(t *testing.T) {
 	}
 	await.Eventually(t, "the stream full and the rest spooled", func() bool {
 		c := r.Counts()
-		return c.Acknowledged > 10 && c.Acknowledged < calls && c.Spooled > 0
+		return c.Acknowledged > 10 && c.Acknowledged < calls && c.Failed > 0
 	})
 	js := s.operator()
 	s.Enlarge(4 << 30)
@@ -77,11 +77,12 @@ func TestStreamThatIsMissingOrFull(t *testing.T) {
 		t.Errorf("%d stored, want %d", got, calls)
 	}
 
+	failed := r.Counts().Failed
 	if err := js.DeleteStream(t.Context(), telemetry.Stream); err != nil {
 		t.Fatal(err)
 	}
 	call(r, calls, 3)
-	await.Eventually(t, "spooled for want of a stream", func() bool { return r.Counts().Pending == 1 && r.Counts().Spooled > 0 })
+	await.Eventually(t, "spooled for want of a stream", func() bool { return r.Counts().Pending == 1 && r.Counts().Failed > failed })
 	if _, err := broker.EnsureStream(t.Context(), js); err != nil {
 		t.Fatal(err)
 	}
@@ -134,8 +135,8 @@ func TestFullQueueNeverBlocksTheCall(t *testing.T) {
 		call(r, i, 3)
 	}
 	counts := r.Counts()
-	if counts.Pending < 8 || counts.Pending > 9 || counts.Dropped < calls-9 {
-		t.Errorf("counts %+v, want 8 or 9 pending", counts)
+	if counts.Pending < 8 || counts.Pending > 16 || counts.Dropped < calls-16 { // 8 queued, up to 8 taken before it got stuck
+		t.Errorf("counts %+v, want 8 to 16 pending", counts)
 	}
 	close(gate)
 	if err := r.Close(t.Context()); err != nil {

@@ -3,6 +3,8 @@ package telemetry
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -11,24 +13,23 @@ import (
 	"github.com/attune-calls/attune/telemetry/internal/redact"
 )
 
-// sender is the goroutine that owns the connection and the spool. It is in one of two states. Online, it publishes
-// spooled and queued reports and waits for their acknowledgements in the order they were sent. At the first fault it
-// goes offline: everything unanswered goes to the spool, nothing is on the way any more, and new reports are spooled
-// until a pause is over and the connection is up.
+// sender is the goroutine that owns the connection and the spool. Every report goes through the spool, and is in its file
+// before it is sent. The sender is in one of two states. Online, it publishes what is in the spool and waits for the
+// acknowledgements in the order of sending. At the first fault it goes offline: nothing is on the way any more, and new
+// reports only go to the spool, until a pause is over and the connection is up.
 type sender struct {
-	*Reporter
+	*session
 	spool *spool
 
 	online  bool
-	flights []flight
-	spooled int           // flights that are spool.waiting[:spooled]
+	flights []flight      // of the reports spool.waiting[:len(flights)]
 	retryAt time.Time     // offline: when to try again
 	pause   time.Duration // the next pause
 
 	status     <-chan nats.Status // tells of a new connection; nil without a nats.Conn
 	complained bool               // the last write of the spool failed
 	closed     bool               // Close was called
-	over       bool               // the time for Close is over
+	stop       bool               // the time for Close is over, or consent has ended
 }
 
 // flight is a report on its way.
@@ -36,7 +37,6 @@ type flight struct {
 	*entry
 	future   jetstream.PubAckFuture // nil: failed
 	deadline time.Time
-	spooled  bool
 	// oversized: the server will never take it.
 	oversized bool
 }
@@ -47,20 +47,22 @@ func (s *sender) run() error {
 		defer conn.RemoveStatusListener(status)
 		s.status = status
 	}
-	for !s.over && (!s.closed || s.cfg.Spool == "" || s.connected()) {
+	s.preview(s.spool.waiting)
+	for !s.stop && (!s.closed || s.cfg.Spool == "" || s.connected()) {
+		s.store()
 		if due := !time.Now().Before(s.retryAt); s.online || due && s.connected() {
 			s.online = true
 			s.fill()
 		} else if due {
 			s.rest()
 		}
-		if !s.online {
-			s.store()
-		}
 		if s.closed && s.idle() {
 			break
 		}
 		s.wait()
+	}
+	if s.withdrawn.Load() {
+		return s.forget()
 	}
 	return s.finish()
 }
@@ -110,75 +112,46 @@ func (s *sender) wait() {
 	case <-closing:
 		s.closed = true
 	case <-s.abandon:
-		s.over = true
+		s.stop = true
+	case <-s.discard:
+		s.stop = true
 	}
 }
 
-// fill sends spooled reports, then queued ones, as far as the window allows.
+// fill sends what is in the spool, as far as the window allows.
 func (s *sender) fill() {
-	for s.online && len(s.flights) < s.cfg.Window {
-		s.learnLost()
-		if len(s.spool.waiting) == s.spooled {
-			fresh := s.take(1)
-			if len(fresh) == 0 {
-				return
-			}
-			if s.spool.lost == 0 {
-				s.send(fresh[0], false)
-				continue
-			}
-			// A report that tells lost ones goes through the spool, so that the count is told once and kept once.
-			s.spool.push(fresh[0])
-			s.tally(func(c *Counts) { c.Spooled++ })
-		}
-		if s.spool.lost > 0 {
-			s.complain(s.spool.tell(s.spooled))
-		}
-		s.send(s.spool.waiting[s.spooled], true)
+	for s.online && len(s.flights) < min(s.cfg.Window, len(s.spool.waiting)) && !s.withdrawn.Load() {
+		s.send(s.spool.waiting[len(s.flights)])
 	}
 }
 
 // send publishes one report. A fault makes it a flight that has failed.
-func (s *sender) send(e *entry, spooled bool) {
-	f := flight{entry: e, spooled: spooled, deadline: time.Now().Add(s.cfg.AckTimeout)}
-	var fault error
-	if !s.connected() {
-		fault = nats.ErrDisconnected
-	} else {
-		e.sent = true // after an error too: it may have left
+func (s *sender) send(e *entry) {
+	f := flight{entry: e, deadline: time.Now().Add(s.cfg.AckTimeout)}
+	fault := nats.ErrDisconnected
+	if s.connected() {
 		f.future, fault = s.cfg.Publisher.PublishMsgAsync(&nats.Msg{
 			Subject: s.cfg.Subject, Data: e.data,
 			Header: nats.Header{jetstream.MsgIDHeader: []string{MessageID(e.id)}},
 		})
-		if fault == nil {
-			s.tally(func(c *Counts) { c.Sent++ })
-		} else {
-			f.future = nil
-		}
 	}
+	if fault == nil {
+		s.flights = append(s.flights, f)
+		s.tally(func(c *Counts) { c.Sent++ })
+		return
+	}
+	f.future, f.oversized = nil, oversized(fault)
 	s.flights = append(s.flights, f)
-	if spooled {
-		s.spooled++
-	}
-	if fault != nil {
-		s.flights[len(s.flights)-1].oversized = oversized(fault)
-		s.suspend(fault)
-	}
+	s.suspend(fault)
 }
 
 // acknowledged settles the oldest flight.
 func (s *sender) acknowledged(ack *jetstream.PubAck) {
-	oldest := s.flights[0]
 	s.flights = s.flights[1:]
 	s.pause = s.cfg.RetryMin
 	s.countAck(ack)
-	if oldest.spooled {
-		s.spooled--
-		s.spool.resolve(1, nil)
-		if len(s.spool.waiting) == 0 {
-			s.complain(s.spool.save())
-		}
-	}
+	s.spool.resolve(1, nil)
+	s.tidy()
 }
 
 func (s *sender) countAck(ack *jetstream.PubAck) {
@@ -190,8 +163,7 @@ func (s *sender) countAck(ack *jetstream.PubAck) {
 	})
 }
 
-// suspend goes offline because of a fault. Answers that have come meanwhile still count; all other flights go to the
-// spool.
+// suspend goes offline because of a fault. Answers that have come meanwhile still count.
 func (s *sender) suspend(fault error) {
 	s.cfg.Logger.Warn("reports wait", "fault", redact.Addresses(fault.Error()), "waiting", s.Counts().Pending)
 	s.settle()
@@ -205,9 +177,9 @@ func (s *sender) rest() {
 	s.pause = min(2*s.pause, s.cfg.RetryMax)
 }
 
-// settle ends all flights.
+// settle ends all flights: what has not arrived waits again.
 func (s *sender) settle() {
-	var again, fresh []*entry
+	var failed []*entry
 	for _, f := range s.flights {
 		ack, err := f.answer()
 		switch {
@@ -217,44 +189,60 @@ func (s *sender) settle() {
 			s.spool.count(1 + f.lost)
 			s.tally(func(c *Counts) { c.Dropped++ })
 			s.cfg.Logger.Error("report given up: the server takes no message of its size", "bytes", len(f.data))
-		case f.spooled:
-			again = append(again, f.entry)
 		default:
-			fresh = append(fresh, f.entry)
+			failed = append(failed, f.entry)
 		}
 	}
-	s.spool.resolve(s.spooled, again)
-	s.flights, s.spooled = nil, 0
-	s.keep(fresh)
+	s.tally(func(c *Counts) { c.Failed += uint64(len(failed)) })
+	s.spool.resolve(len(s.flights), failed)
+	s.flights = nil
+	s.tidy()
 }
 
-// store moves everything queued into the spool.
-func (s *sender) store() {
-	s.learnLost()
-	if queued := s.take(s.cfg.Queue); len(queued) > 0 {
-		s.keep(queued)
+// tidy deletes the file when nothing waits any more.
+func (s *sender) tidy() {
+	if len(s.spool.waiting) == 0 {
+		s.complain(s.spool.save())
 	}
 }
 
-// keep adds entries to the spool, of which nothing may be on its way.
-func (s *sender) keep(entries []*entry) {
-	dropped, err := s.spool.add(entries)
+// store moves what is queued into the spool and saves it. Online the spool takes no more than it has room for, the rest
+// stays queued; offline it makes room.
+func (s *sender) store() {
+	room := int64(math.MaxInt64)
+	if s.online {
+		room = s.cfg.SpoolLimit - s.spool.bytes
+	}
+	fresh, lost := s.take(room)
+	s.spool.count(lost)
+	dropped, err := s.spool.add(fresh, !s.online)
+	if err != nil {
+		s.cfg.Logger.Error("lost reports cannot be told", "error", err)
+	}
 	s.tally(func(c *Counts) {
-		c.Spooled += uint64(len(entries))
+		c.Spooled += uint64(len(fresh))
 		c.Dropped += uint64(dropped)
 	})
+	s.preview(s.spool.waiting[max(0, len(s.spool.waiting)-len(fresh)):])
+	if !s.spool.unsaved() {
+		return
+	}
+	err = s.spool.save()
 	s.complain(err)
+	if err != nil {
+		if plain := s.spool.retract(); plain != nil {
+			s.preview([]*entry{plain})
+		}
+	}
 }
 
-// learnLost tells the spool of reports dropped before they came to it.
-func (s *sender) learnLost() {
-	s.mu.Lock()
-	lost := s.lost
-	s.lost = 0
-	s.mu.Unlock()
-	if lost > 0 {
-		s.spool.count(lost)
-		s.spool.stale = s.spool.file != nil
+// preview shows reports, before they are stored or sent, to whoever asked to see them.
+func (s *sender) preview(entries []*entry) {
+	if s.cfg.Preview == nil {
+		return
+	}
+	for _, e := range entries {
+		s.cfg.Preview(slices.Clone(e.data))
 	}
 }
 
@@ -270,6 +258,10 @@ func (s *sender) complain(err error) {
 // finish puts everything into the spool and lets go of it.
 func (s *sender) finish() error {
 	s.settle()
+	s.online = false
+	if open := s.end(); open > 0 {
+		s.cfg.Logger.Warn("calls have not ended: their reports are lost", "calls", open)
+	}
 	s.store()
 	left := len(s.spool.waiting)
 	if err := s.spool.close(); err != nil {
@@ -280,6 +272,13 @@ func (s *sender) finish() error {
 		return fmt.Errorf("%d reports lost: not acknowledged in time, and no Spool is configured to keep them", left)
 	}
 	return nil
+}
+
+// forget drops everything that is not on its way, and leaves nothing on the device: the user has withdrawn consent.
+func (s *sender) forget() error {
+	s.settle()
+	s.void()
+	return s.spool.discard()
 }
 
 // answer is what has come for a flight by now: an acknowledgement, a fault, or neither.

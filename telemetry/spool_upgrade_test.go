@@ -15,14 +15,14 @@ func TestSpoolOfAnOlderClientIsUpgraded(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "spool")
-	file := appendRecord([]byte(spoolMagic), 0, 3, data)
-	file = appendRecord(file, 0, 3, numbered(1).data)
+	file := appendRecord([]byte(spoolMagic), record{1, 1, 3, data})
+	file = appendRecord(file, record{2, 1, 3, numbered(1).data})
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var first Report
 	for try := range 2 { // the second time as after a crash: what was written then is what is found
-		s, dropped, err := openSpool(path, defaultSpoolLimit)
+		s, dropped, _, err := openSpool(path, defaultSpoolLimit)
 		if err != nil || dropped != 0 {
 			t.Fatalf("%d dropped, %v", dropped, err)
 		}

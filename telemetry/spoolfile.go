@@ -1,10 +1,8 @@
 package telemetry
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,74 +10,8 @@ import (
 	"github.com/attune-calls/attune/telemetry/internal/filelock"
 )
 
-// A spool file is a magic followed by records, each of them length and CRC-32C of its body (4 bytes each, little
-// endian) and the body: how many of the oldest waiting reports this record removes, the number of lost reports not yet
-// told, both as uvarints, and one encoded report or nothing. Reading it is playing the records in order. The first
-// record that is cut short or fails its checksum, and all that follows, counts as not written.
-//
-// History of the magic: 1 = the first format.
-const spoolMagic = "ATTUNESPOOL1"
-
-const (
-	recordHeader  = 8
-	maxRecordBody = MaxReportSize + 2*binary.MaxVarintLen64
-	// maxSpoolFile is the largest file that is read at all.
-	maxSpoolFile = 1 << 30
-)
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// appendRecord appends one framed record.
-func appendRecord(b []byte, removed, lost int, report []byte) []byte {
-	start := len(b)
-	b = append(b, make([]byte, recordHeader)...)
-	b = binary.AppendUvarint(b, uint64(removed))
-	b = binary.AppendUvarint(b, uint64(lost))
-	b = append(b, report...)
-	body := b[start+recordHeader:]
-	binary.LittleEndian.PutUint32(b[start:], uint32(len(body)))
-	binary.LittleEndian.PutUint32(b[start+4:], crc32.Checksum(body, castagnoli))
-	return b
-}
-
-// playRecords reads a spool file's bytes: the waiting reports, oldest first, the lost count, and how many bytes were
-// good. It never fails: what cannot be read was not written.
-func playRecords(b []byte) (reports [][]byte, lost, good int) {
-	if len(b) < len(spoolMagic) || string(b[:len(spoolMagic)]) != spoolMagic {
-		return nil, 0, 0
-	}
-	good = len(spoolMagic)
-	for {
-		rest := b[good:]
-		if len(rest) < recordHeader {
-			return reports, lost, good
-		}
-		size := int64(binary.LittleEndian.Uint32(rest))
-		if size > maxRecordBody || size > int64(len(rest)-recordHeader) {
-			return reports, lost, good
-		}
-		body := rest[recordHeader : recordHeader+size]
-		if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(rest[4:]) {
-			return reports, lost, good
-		}
-		removed, n := binary.Uvarint(body)
-		if n <= 0 || removed > uint64(len(reports)) {
-			return reports, lost, good
-		}
-		count, m := binary.Uvarint(body[n:])
-		if m <= 0 || count > maxLostCount {
-			return reports, lost, good
-		}
-		reports, lost = reports[removed:], int(count)
-		if report := body[n+m:]; len(report) > 0 {
-			reports = append(reports, report)
-		}
-		good += recordHeader + int(size)
-	}
-}
-
-// maxLostCount is where the count of lost reports stops counting.
-const maxLostCount = 1 << 30
+// maxSpoolFile is the largest file that is read at all.
+const maxSpoolFile = 1 << 30
 
 // spoolFile is the file, owned by its lock.
 type spoolFile struct {
@@ -89,36 +21,51 @@ type spoolFile struct {
 	size int64
 }
 
-// openSpoolFile locks the path and reads what an earlier process left. torn says that the file's end could not be read.
-func openSpoolFile(path string) (f *spoolFile, reports [][]byte, lost int, torn bool, err error) {
+// openSpoolFile locks the path and reads what an earlier process left. A file that is no spool stays as it is.
+func openSpoolFile(path string) (f *spoolFile, left played, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("open spool %s: %w", path, err)
 		}
 	}()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, nil, 0, false, err
+		return nil, played{}, err
 	}
 	lock, err := filelock.Acquire(path + ".lock")
 	if errors.Is(err, filelock.ErrLocked) {
-		return nil, nil, 0, false, fmt.Errorf("%w; give each reporter a spool of its own", err)
+		return nil, played{}, fmt.Errorf("%w; give each reporter a spool of its own", err)
 	}
 	if err != nil {
-		return nil, nil, 0, false, err
+		return nil, played{}, err
 	}
 	f = &spoolFile{path: path, lock: lock}
-	content, err := readBounded(path)
-	if err != nil {
-		return nil, nil, 0, false, errors.Join(err, lock.Release())
+	if left, err = f.recover(); err != nil {
+		return nil, played{}, errors.Join(err, lock.Release())
 	}
-	reports, lost, good := playRecords(content)
-	if good > 0 && good == len(content) {
+	return f, left, nil
+}
+
+// recover reads the file, and removes what a process left that died while it rewrote it.
+func (f *spoolFile) recover() (left played, err error) {
+	content, err := readBounded(f.path)
+	if err != nil {
+		return played{}, err
+	}
+	if len(content) > 0 {
+		if left, err = playSpool(content); err != nil {
+			return played{}, err
+		}
 		if err := f.open(); err != nil {
-			return nil, nil, 0, false, errors.Join(err, lock.Release())
+			return played{}, err
 		}
 	}
-	return f, reports, lost, good != len(content), nil
+	return left, removeIfThere(f.next())
 }
+
+// next is where the file is written anew before it takes its place.
+func (f *spoolFile) next() string { return nextOf(f.path) }
+
+func nextOf(path string) string { return path + ".next" }
 
 func readBounded(path string) ([]byte, error) {
 	file, err := os.Open(path)
@@ -132,17 +79,15 @@ func readBounded(path string) ([]byte, error) {
 	return content, errors.Join(err, file.Close())
 }
 
-// append writes framed records at the end and forces them to disk. After an error the end of the file is unknown and
-// the next write must be a rewrite.
+// append writes framed records at the end and forces them to disk. After an error the file is cut back to what it held;
+// where that fails too its end is unknown, and the next write must be a rewrite either way.
 func (f *spoolFile) append(records []byte) error {
-	if f.file == nil {
-		return f.rewrite(records)
+	_, err := f.file.Write(records)
+	if err == nil {
+		err = f.file.Sync()
 	}
-	if _, err := f.file.Write(records); err != nil {
-		return fmt.Errorf("write spool %s: %w", f.path, err)
-	}
-	if err := f.file.Sync(); err != nil {
-		return fmt.Errorf("write spool %s: %w", f.path, err)
+	if err != nil {
+		return fmt.Errorf("write spool %s: %w", f.path, errors.Join(err, f.file.Truncate(f.size)))
 	}
 	f.size += int64(len(records))
 	return nil
@@ -155,15 +100,14 @@ func (f *spoolFile) rewrite(records []byte) (err error) {
 			err = fmt.Errorf("rewrite spool %s: %w", f.path, err)
 		}
 	}()
-	next := f.path + ".next"
-	if err := writeDurably(next, append([]byte(spoolMagic), records...)); err != nil {
-		return errors.Join(err, os.Remove(next))
+	if err := writeDurably(f.next(), append([]byte(spoolMagic), records...)); err != nil {
+		return errors.Join(err, removeIfThere(f.next()))
 	}
 	if err := f.shut(); err != nil {
 		return err
 	}
-	if err := os.Rename(next, f.path); err != nil {
-		return errors.Join(err, os.Remove(next))
+	if err := os.Rename(f.next(), f.path); err != nil {
+		return errors.Join(err, removeIfThere(f.next()))
 	}
 	if err := syncDirectory(filepath.Dir(f.path)); err != nil {
 		return err
@@ -205,18 +149,46 @@ func (f *spoolFile) shut() error {
 	return file.Close()
 }
 
-// remove deletes a file that holds nothing.
+// remove deletes the file, and what there is of its next form.
 func (f *spoolFile) remove() error {
-	if err := f.shut(); err != nil {
-		return err
-	}
-	if err := os.Remove(f.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := errors.Join(f.shut(), removeIfThere(f.path), removeIfThere(f.next())); err != nil {
 		return fmt.Errorf("remove spool: %w", err)
 	}
 	return nil
 }
 
 func (f *spoolFile) close() error { return errors.Join(f.shut(), f.lock.Release()) }
+
+// deleteSpool deletes what a Reporter of any version left at path, and nothing else.
+func deleteSpool(path string) error {
+	file, err := os.Open(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return removeIfThere(nextOf(path))
+	case err != nil:
+		return fmt.Errorf("delete spool: %w", err)
+	}
+	magic := make([]byte, len(spoolFamily))
+	n, err := io.ReadFull(file, magic)
+	_ = file.Close()
+	switch {
+	case n == 0 && errors.Is(err, io.EOF): // an empty file keeps nothing of anybody
+		return nil
+	case string(magic[:n]) != spoolFamily:
+		return fmt.Errorf("delete spool %s: %w", path, errNoSpool)
+	}
+	if err := errors.Join(removeIfThere(path), removeIfThere(nextOf(path))); err != nil {
+		return fmt.Errorf("delete spool: %w", err)
+	}
+	return nil
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
 
 // syncDirectory makes a rename durable. Not every file system can; the rename itself has then still happened.
 func syncDirectory(path string) error {

@@ -14,13 +14,13 @@ const MaxSpoolView = 64 << 20
 // Spooled is what a Reporter has put into its spool file.
 type Spooled struct {
 	Reports [][]byte // encoded, waiting to be sent, oldest first
-	Lost    int      // reports given up, which the next report sent will tell of
-	Torn    int      // bytes at the end that are not written completely, or damaged
+	Lost    int      // reports given up or damaged, which the next report sent will tell of
+	Damaged int      // bytes that cannot be read: damaged, or not written completely
 }
 
-// ReadSpool reads the spool file of a Reporter, which may be running: it takes no lock and changes nothing. What the
-// Reporter has in memory only, such as a report on its way, is not in the file. A spool that holds nothing has no file:
-// that gives an error that is os.ErrNotExist.
+// ReadSpool reads the spool file of a Reporter, which may be running: it takes no lock and changes nothing. The file has
+// every report that the Reporter is sending or going to send. A spool that holds nothing has no file: that gives an error
+// that is os.ErrNotExist.
 func ReadSpool(path string) (Spooled, error) {
 	file, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -37,9 +37,9 @@ func ReadSpool(path string) (Spooled, error) {
 	case len(content) > MaxSpoolView:
 		return Spooled{}, fmt.Errorf("read spool %s: more than %d bytes", path, MaxSpoolView)
 	}
-	reports, lost, good := playRecords(content)
-	if good == 0 {
-		return Spooled{}, fmt.Errorf("read spool %s: it does not begin like a spool file; is it one?", path)
+	left, err := playSpool(content)
+	if err != nil {
+		return Spooled{}, fmt.Errorf("read spool %s: %w", path, err)
 	}
-	return Spooled{Reports: reports, Lost: lost, Torn: len(content) - good}, nil
+	return Spooled{Reports: left.reports, Lost: left.lost, Damaged: left.unread}, nil
 }

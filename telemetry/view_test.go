@@ -220,10 +220,10 @@ func TestReadSpoolThatIsNone(t *testing.T) {
 			t.Errorf("%q is taken for a spool", content)
 		}
 	}
-	if err := os.WriteFile(path, []byte("ATTUNESPOOL1\x01\x02"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("ATTUNESPOOL2\x01\x02"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := telemetry.ReadSpool(path); err != nil || s.Torn != 2 || len(s.Reports) != 0 {
+	if s, err := telemetry.ReadSpool(path); err != nil || s.Damaged != 2 || len(s.Reports) != 0 {
 		t.Errorf("%+v, %v of a spool with a torn record", s, err)
 	}
 	if err := os.Truncate(path, telemetry.MaxSpoolView+1); err != nil {

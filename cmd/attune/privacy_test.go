@@ -6,13 +6,16 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"math"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/attune-calls/attune/cmd/attune/internal/cli"
+	"github.com/attune-calls/attune/codec/wav"
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/telemetry"
 )
@@ -87,4 +90,49 @@ func TestPrivacyViewShowsWhatWaits(t *testing.T) {
 		}
 	}
 	view(t, "--example")
+}
+
+// TestCallShowsItsReport makes a real call without any server, and reads the reports it shows.
+func TestCallShowsItsReport(t *testing.T) {
+	speech := filepath.Join(t.TempDir(), "speech.wav")
+	recording, err := wav.Create(speech)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tone := make([]int16, 48000)
+	for i := range tone {
+		tone[i] = int16(8000 * math.Sin(float64(i)/20))
+	}
+	if err := errors.Join(recording.Write(tone), recording.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	if status := cli.Run([]string{"call", "--network", "ethernet", "--duration", "3s", "--wav-in", speech, "--show-report"}, nil, &out, &errs); status != 0 {
+		t.Fatalf("status %d: %s", status, errs.String())
+	}
+	for _, side := range []string{"caller", "callee"} {
+		_, shown, found := strings.Cut(out.String(), "Report of the "+side+", not yet sent: ")
+		if !found {
+			t.Fatalf("no report of the %s is shown:\n%s", side, out.String())
+		}
+		var text strings.Builder
+		for line := range strings.Lines(shown) {
+			if offset, row, found := strings.Cut(strings.TrimSpace(line), "  "); found && len(offset) == 4 {
+				text.WriteString(strings.ReplaceAll(row, " ", ""))
+			} else if text.Len() > 0 {
+				break
+			}
+		}
+		report, err := hex.DecodeString(text.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r telemetry.Report
+		if err := telemetry.Unmarshal(report, &r); err != nil {
+			t.Fatalf("%s: %v in %x", side, err, report)
+		}
+		if err := r.Validate(); err != nil || r.Stage != model.StageEnded || len(r.Segments) == 0 {
+			t.Errorf("%s: %+v (%v), want the report of a call with segments", side, r, err)
+		}
+	}
 }

@@ -21,6 +21,8 @@ type Servers struct {
 	// NoReports is the user's no to reporting: nothing is collected or sent, what an earlier Device left unsent is
 	// deleted, and policies work as ever.
 	NoReports bool
+	// Preview, when set, is given the exact bytes of each report before it is stored or sent; see telemetry.ReporterConfig.
+	Preview func(report []byte)
 	// Edge sends reports to an edge, which packs them, and not to the stream itself. Some edge must be running.
 	Edge bool
 }
@@ -79,6 +81,7 @@ func newDevice(ctx context.Context, servers Servers, dir string) (d *Device, err
 	}
 	d.Reporter, err = telemetry.NewReporter(telemetry.ReporterConfig{
 		Enabled: !servers.NoReports, Publisher: stream, Subject: subject, Spool: filepath.Join(dir, "spool"), Refusals: d.refusals,
+		Preview: servers.Preview,
 	})
 	if err != nil {
 		return nil, errors.Join(err, d.Policy.Close())

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,6 +39,7 @@ type callOptions struct {
 	seed          uint64
 	networkType   string
 	noReport      bool
+	showReport    bool
 }
 
 func newCall(s *settings) *cobra.Command {
@@ -48,6 +52,7 @@ func newCall(s *settings) *cobra.Command {
 			"over the named network. With --listen and --peer, or --offer and --answer, the two sides are two processes.\n" +
 			"With --nats and --root it fetches and verifies the policy and reports the call; without, it uses the compiled-in one.",
 		Example: "  attune call --network 2g --wav-in speech.wav --wav-out heard.wav\n" +
+			"  attune call --network 2g --show-report\n" +
 			"  attune call --network 3g --nats nats://127.0.0.1:4222 --root attune-data/root.json\n" +
 			"  attune call --listen 127.0.0.1:8090 --wav-out heard.wav\n" +
 			"  attune call --peer http://127.0.0.1:8090 --wav-in speech.wav\n" +
@@ -72,6 +77,7 @@ func newCall(s *settings) *cobra.Command {
 	flags.StringVar(&o.wavIn, "wav-in", "", "WAV file to talk with (default: Debian's recorded prompts, or espeak-ng)")
 	flags.StringVar(&o.wavOut, "wav-out", "", "WAV file for what is heard; with --network, by the caller")
 	flags.BoolVar(&o.noReport, "no-report", false, "collect and send nothing about the call, and delete unsent reports in --state; the policy works as ever")
+	flags.BoolVar(&o.showReport, "show-report", false, "print the exact bytes of each report before it is sent, and what each means; without --nats it is only shown")
 	flags.DurationVar(&o.duration, "duration", 20*time.Second, "of the call")
 	flags.StringSliceVar(&o.stun, "stun", nil, "stun: URLs, for a peer behind another NAT")
 	flags.StringVar(&o.networkType, "network-type", "unknown", "what kind of network this machine is on, for a call to a peer")
@@ -93,6 +99,8 @@ func (o *callOptions) validate(nats string) error {
 		return errors.New("call: --nats and --root go together: a policy is worth nothing without a root of trust")
 	case o.edge && nats == "":
 		return errors.New("call: --edge needs --nats")
+	case o.showReport && o.noReport:
+		return errors.New("call: --show-report and --no-report: there is none to show")
 	case o.duration <= 0 || o.duration > time.Hour:
 		return fmt.Errorf("call: --duration %v, want above 0 and at most 1h", o.duration)
 	}
@@ -140,27 +148,64 @@ type caller struct {
 	voice   speech.Speech
 	heard   *wav.Writer
 	state   string
+
+	printing sync.Mutex // guards what is printed while the call runs
 }
 
 // party is one side: with a device of its own where servers are named, with the compiled-in policy otherwise.
 func (c *caller) party(ctx context.Context, name string) (lab.Party, func() error, error) {
 	if c.config.NATS == "" {
-		return lab.Party{Policy: new(policy.Holder)}, func() error { return nil }, nil
+		return c.aloneParty(name)
 	}
 	root, err := os.ReadFile(c.options.root)
 	if err != nil {
 		return lab.Party{}, nil, fmt.Errorf("--root: %w", err)
 	}
-	device, err := lab.NewDevice(ctx, lab.Servers{NATS: c.config.NATS, Root: root, NoReports: c.options.noReport, Edge: c.options.edge}, c.state+"/"+name)
+	servers := lab.Servers{NATS: c.config.NATS, Root: root, NoReports: c.options.noReport, Edge: c.options.edge, Preview: c.preview(name)}
+	device, err := lab.NewDevice(ctx, servers, c.state+"/"+name)
 	if err != nil {
 		return lab.Party{}, nil, err
 	}
-	closeDevice := func() error {
+	return lab.Party{Policy: device.Policy, Reporter: device.Reporter}, closing(device.Close), nil
+}
+
+// aloneParty is one side without any server: its report is made only to be shown.
+func (c *caller) aloneParty(name string) (lab.Party, func() error, error) {
+	reporter, err := telemetry.NewReporter(telemetry.ReporterConfig{Enabled: c.options.showReport, Publisher: new(outbox), Preview: c.preview(name)})
+	if err != nil {
+		return lab.Party{}, nil, err
+	}
+	return lab.Party{Policy: new(policy.Holder), Reporter: reporter}, closing(reporter.Close), nil
+}
+
+// closing gives what closes a bound.
+func closing(end func(context.Context) error) func() error {
+	return func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 		defer cancel()
-		return device.Close(ctx)
+		return end(ctx)
 	}
-	return lab.Party{Policy: device.Policy, Reporter: device.Reporter}, closeDevice, nil
+}
+
+// preview prints the reports of one side before they are sent; nil when nobody wants to see them.
+func (c *caller) preview(name string) func(report []byte) {
+	if !c.options.showReport {
+		return nil
+	}
+	return func(report []byte) {
+		one, err := show(report)
+		var b strings.Builder
+		if err != nil { // a bug, which must not cost the report
+			fmt.Fprintln(&b, err)
+		} else {
+			b.WriteByte('\n')
+			one.print(&b, "Report of the "+name+", not yet sent")
+			b.WriteString(theseAreAll)
+		}
+		c.printing.Lock()
+		defer c.printing.Unlock()
+		_, _ = io.WriteString(c.out, b.String()) // as with all that is printed during a call, nobody is left to tell
+	}
 }
 
 // here runs both sides over a shaped network.
@@ -264,6 +309,8 @@ func (c *caller) play(pcm []int16) {
 
 // print tells what the caller's side decides and what comes of it.
 func (c *caller) print(e policy.Event) {
+	c.printing.Lock()
+	defer c.printing.Unlock()
 	switch e.Kind {
 	case policy.EventDecision:
 		fmt.Fprintf(c.out, "%s  policy %d, %v: %v\n", e.At.Format(time.TimeOnly), e.Policy, e.Cause, e.Action)

@@ -42,8 +42,9 @@ func newPrivacyView(s *settings) *cobra.Command {
 		Use:   "view",
 		Short: "Print the exact bytes of a report, and what each means, before it is sent",
 		Long: "Takes reports apart byte by byte: each field with its value, in words, and why it is collected. What the registry of\n" +
-			"fields does not know is shown as unknown. Nothing is sent and nothing is changed; a client may be using its spool.\n" +
-			"docs/what-we-collect.md tells of every field a report can have.",
+			"fields does not know is shown as unknown. Nothing is sent and nothing is changed; a client may be using its spool, which\n" +
+			"has every report until the stream has acknowledged it. \"attune call --show-report\" shows the report of a call you make,\n" +
+			"before it is sent. docs/what-we-collect.md tells of every field a report can have.",
 		Example: "  attune privacy view --example\n" +
 			"  attune privacy view --spool state/client/spool\n" +
 			"  attune privacy view --report - < encoded.report",
@@ -90,8 +91,8 @@ type shown struct {
 // shownReports is everything the verb prints.
 type shownReports struct {
 	Reports []shown `json:"reports"`
-	Lost    int     `json:"lostReports"` // given up, told with the next report
-	Torn    int     `json:"tornBytes"`   // at the end of a spool
+	Lost    int     `json:"lostReports"`  // given up, told with the next report
+	Damaged int     `json:"damagedBytes"` // of a spool, that cannot be read
 }
 
 func (s *settings) privacyView(ctx context.Context, o viewOptions) error {
@@ -110,7 +111,7 @@ func (s *settings) privacyView(ctx context.Context, o viewOptions) error {
 		if err != nil {
 			return err
 		}
-		encoded, all.Lost, all.Torn = spooled.Reports, spooled.Lost, spooled.Torn
+		encoded, all.Lost, all.Damaged = spooled.Reports, spooled.Lost, spooled.Damaged
 	default:
 		report, err := s.readReport(o.report)
 		if err != nil {
@@ -176,33 +177,40 @@ func show(report []byte) (shown, error) {
 func printReports(out io.Writer, all *shownReports) error {
 	var b strings.Builder
 	for i := range all.Reports {
-		one := &all.Reports[i]
-		fmt.Fprintf(&b, "Report %d of %d: %d bytes\n", i+1, len(all.Reports), one.Bytes)
-		if one.Subject != "" {
-			fmt.Fprintf(&b, "sent to %s, with the header %s (the id of the report)\n", one.Subject, one.Header)
-		}
-		if one.Fault != "" {
-			fmt.Fprintf(&b, "no server takes it: %s\n", one.Fault)
-		}
-		b.WriteByte('\n')
-		printHex(&b, one.Hex)
-		b.WriteByte('\n')
-		printFields(&b, one.Fields, "", map[string]bool{})
-		b.WriteByte('\n')
+		all.Reports[i].print(&b, fmt.Sprintf("Report %d of %d", i+1, len(all.Reports)))
 	}
 	if len(all.Reports) == 0 {
 		b.WriteString("no report is waiting\n")
 	} else {
-		b.WriteString("These are all the bytes: what is shown, encoded again, gives exactly them.\n")
+		b.WriteString(theseAreAll)
 	}
 	if all.Lost > 0 {
 		fmt.Fprintf(&b, "%d reports were given up; the next one sent will say so (lost_reports)\n", all.Lost)
 	}
-	if all.Torn > 0 {
-		fmt.Fprintf(&b, "%d bytes at the end of the file are not complete; the client may be writing\n", all.Torn)
+	if all.Damaged > 0 {
+		fmt.Fprintf(&b, "%d bytes of the file cannot be read: damaged, or the client is writing\n", all.Damaged)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// theseAreAll ends what is shown of reports.
+const theseAreAll = "These are all the bytes: what is shown, encoded again, gives exactly them.\n"
+
+// print writes one report, under its name.
+func (r *shown) print(b *strings.Builder, name string) {
+	fmt.Fprintf(b, "%s: %d bytes\n", name, r.Bytes)
+	if r.Subject != "" {
+		fmt.Fprintf(b, "sent to %s, with the header %s (the id of the report)\n", r.Subject, r.Header)
+	}
+	if r.Fault != "" {
+		fmt.Fprintf(b, "no server takes it: %s\n", r.Fault)
+	}
+	b.WriteByte('\n')
+	printHex(b, r.Hex)
+	b.WriteByte('\n')
+	printFields(b, r.Fields, "", map[string]bool{})
+	b.WriteByte('\n')
 }
 
 // printHex prints the bytes, 32 to a line.
