@@ -255,7 +255,7 @@ func (s *spool) records() []byte {
 		records = appendRecord(records, record{s.first + uint64(s.written+i), s.first, lost, e.data})
 	}
 	if records == nil {
-		records = appendRecord(nil, record{0, s.first, s.lost, nil})
+		records = appendRecord(nil, record{s.first + uint64(len(s.waiting)) - 1, s.first, s.lost, nil})
 	}
 	return records
 }

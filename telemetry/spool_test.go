@@ -190,7 +190,7 @@ func (m *machine) rot(t *rapid.T) {
 		}
 		p.play(r)
 		x := extent{from: at, to: at + n}
-		if r.number > 0 {
+		if len(r.report) > 0 {
 			e, err := recoverEntry(r.report)
 			if err != nil {
 				t.Fatal(err)

@@ -8,9 +8,9 @@ import (
 )
 
 // A spool file is a magic followed by records, each of them length and CRC-32C of its body (4 bytes each, little
-// endian) and the body: three uvarints and the rest. The first is the number of the record's report, 0 for a record
-// without one; reports are numbered upwards from 1 in each file. The second is the number of the oldest report that still
-// waits, the third how many lost reports have not been told. The rest is one encoded report, or nothing.
+// endian) and the body: three uvarints and the rest, which is one encoded report or nothing. The first is the number of the
+// newest report, that in the record included; reports are numbered upwards from 1 in each file. The second is the number
+// of the oldest report that still waits, the third how many lost reports have not been told.
 //
 // Reading it is playing the records in order. Every record says by itself what holds after it, so one that is damaged
 // costs its own report and no other: the next record is found behind it, and the gap in the numbers tells what is missing.
@@ -53,7 +53,7 @@ func spoolVersion(b []byte) (byte, error) {
 
 // record is one record of a spool file.
 type record struct {
-	number uint64 // of its report; 0 = it has none
+	newest uint64 // number of its report, or of the last one before it; 0 = there was none
 	oldest uint64 // reports with smaller numbers wait no more
 	lost   int
 	report []byte
@@ -63,7 +63,7 @@ type record struct {
 func appendRecord(b []byte, r record) []byte {
 	start := len(b)
 	b = append(b, make([]byte, recordHeader)...)
-	b = binary.AppendUvarint(b, r.number)
+	b = binary.AppendUvarint(b, r.newest)
 	b = binary.AppendUvarint(b, r.oldest)
 	b = binary.AppendUvarint(b, uint64(r.lost))
 	b = append(b, r.report...)
@@ -89,8 +89,8 @@ func frame(b []byte) int {
 type player struct {
 	version byte
 	kept    []record // with a report, as far as they could be read
+	newest  uint64
 	oldest  uint64
-	last    uint64 // number of the newest report
 	lost    int
 }
 
@@ -111,16 +111,15 @@ func (p *player) read(b []byte) (record, int) {
 		numbers[i], rest = v, rest[size:]
 	}
 	if p.version == '1' {
-		numbers = [3]uint64{0, p.oldest + numbers[0], numbers[1]}
+		numbers = [3]uint64{p.newest, p.oldest + numbers[0], numbers[1]}
 		if len(rest) > 0 {
-			numbers[0] = p.last + 1
+			numbers[0]++
 		}
 	}
 	r := record{numbers[0], numbers[1], int(min(numbers[2], maxLostCount+1)), rest}
 	switch {
-	case (r.number == 0) != (len(r.report) == 0),
-		r.number != 0 && r.number <= p.last,
-		r.oldest < p.oldest || r.oldest > max(p.last, r.number)+1,
+	case r.newest < p.newest || r.newest == p.newest && len(r.report) > 0,
+		r.oldest < p.oldest || r.oldest > r.newest+1,
 		r.lost > maxLostCount,
 		crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(b[4:]): // last: b may be the middle of a report
 		return record{}, 0
@@ -137,9 +136,8 @@ func (p *player) numbers() int {
 }
 
 func (p *player) play(r record) {
-	p.oldest, p.lost = r.oldest, r.lost
-	if r.number > 0 {
-		p.last = r.number
+	p.newest, p.oldest, p.lost = r.newest, r.oldest, r.lost
+	if len(r.report) > 0 {
 		p.kept = append(p.kept, r)
 	}
 }
@@ -179,7 +177,7 @@ func playSpool(b []byte) (played, error) {
 		if !found {
 			tail = 1
 		} else if version == '1' { // later versions number their reports
-			p.last++
+			p.newest++
 		}
 		b = b[gap:]
 	}
@@ -190,11 +188,11 @@ func playSpool(b []byte) (played, error) {
 func (p *player) sum(unread, tail int) played {
 	sum := played{first: p.oldest, unread: unread, older: p.version != spoolMagic[len(spoolFamily)]}
 	for _, r := range p.kept {
-		if r.number >= p.oldest {
+		if r.newest >= p.oldest {
 			sum.reports = append(sum.reports, r.report)
 		}
 	}
-	missing := p.last + 1 - p.oldest - uint64(len(sum.reports))
+	missing := p.newest + 1 - p.oldest - uint64(len(sum.reports))
 	sum.damaged = int(min(missing+uint64(tail), maxLostCount))
 	sum.lost = min(p.lost+sum.damaged, maxLostCount)
 	return sum
