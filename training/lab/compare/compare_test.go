@@ -115,70 +115,60 @@ func TestWorkersChangeNothing(t *testing.T) {
 	}
 }
 
+// TestInterruptedAndContinued interrupts a comparison in every round of the search for each network type, which are the
+// only places where it differs from the calls after it, and now and then from there on.
 func TestInterruptedAndContinued(t *testing.T) {
 	c := config(t)
-	c.Workers = 2
-	want := encoded(t, mustRun(t, c))
-	c.Journal, c.Resume = filepath.Join(t.TempDir(), "lab.journal"), true
-	stops := 0
-	for attempt := 0; ; attempt++ {
-		if attempt > 100 {
-			t.Fatal("it does not come to an end")
+	c.Workers, c.Calls = 2, 6
+	c.Contenders = contenders(t, "telegram", "best-static", "oracle-segment")
+	for i := range c.Suite.Networks { // two types, and all together
+		if c.Suite.Networks[i].Name == "3g" {
+			c.Suite.Networks[i].Split = suite.Train
 		}
+	}
+	var of int64
+	c.Progress = func(d compare.Done) { of = d.Of }
+	want := encoded(t, mustRun(t, c))
+	var stops []int64 // numbers of calls; at the first call of each round the rounds before are complete
+	made := int64(0)
+	for range 3 {
+		for _, round := range []int64{16 * 4, 32 * 4, 80 * 4, 128 * 4} {
+			stops = append(stops, made+1)
+			made += round
+		}
+	}
+	perCall := (of - made) / int64(c.Calls*c.Seeds)
+	for i := range int64(c.Calls * c.Seeds) {
+		stops = append(stops, made+(1+i)*perCall)
+	}
+	stops = stops[:len(stops)-1] // the end is none
+	c.Journal, c.Resume = filepath.Join(t.TempDir(), "lab.journal"), true
+	for i, stop := range stops {
 		ctx, cancel := context.WithCancel(t.Context())
-		seen := 0
-		c.Progress = func(compare.Done) {
-			if seen++; seen == 9+200*one(attempt == 0) {
+		c.Progress = func(d compare.Done) {
+			if i > 0 && d.Since < stops[i-1]-1 {
+				t.Fatalf("it goes on from call %d, and was interrupted at %d", d.Since, stops[i-1])
+			}
+			if d.Calls >= stop {
 				cancel()
 			}
 		}
-		got, err := compare.Run(ctx, c)
+		_, err := compare.Run(ctx, c)
 		cancel()
-		if err == nil {
-			if diff := cmp.Diff(want, encoded(t, got)); diff != "" {
-				t.Errorf("after %d interruptions: %s", stops, diff)
-			}
-			break
-		}
 		if !errors.Is(err, context.Canceled) {
-			t.Fatal(err)
+			t.Fatalf("interrupted at call %d of %d: %v", stop, of, err)
 		}
-		stops++
 		if _, err := os.Stat(c.Journal); err != nil {
 			t.Fatalf("no journal after an interruption: %v", err)
 		}
-		if attempt == 0 { // the search had not ended; let it, this time
-			c.Progress = nil
-			ctx, cancel := context.WithCancel(t.Context())
-			calls := int64(0)
-			c.Progress = func(d compare.Done) {
-				if calls == 0 {
-					calls = d.Of
-				}
-				if d.Calls > d.Of-12*int64(len(small)+5+3*24) {
-					cancel()
-				}
-			}
-			if _, err := compare.Run(ctx, c); !errors.Is(err, context.Canceled) {
-				t.Fatalf("the search: %v", err)
-			}
-			cancel()
-			stops++
-		}
 	}
-	if stops < 3 {
-		t.Errorf("interrupted only %d times", stops)
+	c.Progress = nil
+	if diff := cmp.Diff(want, encoded(t, mustRun(t, c))); diff != "" {
+		t.Errorf("after %d interruptions: %s", len(stops), diff)
 	}
 	if _, err := os.Stat(c.Journal); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the journal is left behind: %v", err)
 	}
-}
-
-func one(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 func TestJournalOfAnotherComparisonIsRefused(t *testing.T) {

@@ -10,30 +10,33 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/training/lab/network"
 )
 
-// journalFormat is the version of the journal's layout: 1 = the first.
-const journalFormat = 1
+// journalFormat is the version of the journal's layout:
+//
+//	1  the first
+//	2  the rounds of the search for the best static actions
+const journalFormat = 2
 
 // saveEvery is how much work an interruption may cost.
 const saveEvery = 5 * time.Second
 
 // state is all that a comparison knows after its first Next calls. Numbers survive JSON to the bit.
 type state struct {
-	Format      int                                `json:"format"`
-	Fingerprint string                             `json:"fingerprint"` // of the Config
-	Next        int                                `json:"next"`
-	Static      map[model.NetworkType]model.Action `json:"static,omitempty"`
-	Seeds       [][][]sums                         `json:"seeds"`               // by seed, slice and contender
-	Current     [][]tally                          `json:"current"`             // of the seed under way, by slice and contender
-	Chosen      [][]int64                          `json:"chosen"`              // by slice and action of the catalogue
-	BySegment   []scheduled                        `json:"bySegment,omitempty"` // by slice
-	Spared      int64                              `json:"spared,omitempty"`    // calls that a per-segment oracle did not make
+	Format      int         `json:"format"`
+	Fingerprint string      `json:"fingerprint"` // of the Config
+	Search      search      `json:"search"`
+	Next        int         `json:"next"`
+	Seeds       [][][]sums  `json:"seeds"`               // by seed, slice and contender
+	Current     [][]tally   `json:"current"`             // of the seed under way, by slice and contender
+	Chosen      [][]int64   `json:"chosen"`              // by slice and action of the catalogue
+	BySegment   []scheduled `json:"bySegment,omitempty"` // by slice
+	Spared      int64       `json:"spared,omitempty"`    // calls that a per-segment oracle did not make
 }
 
 // MarshalJSON writes the distribution as pairs of bin and count.
@@ -113,7 +116,7 @@ func (r *runner) fits(kept *state) error {
 		return errors.New("it is of another comparison: networks, policies, speech, seeds, calls or program differ; start anew without resuming")
 	case kept.Next < 0 || kept.Next > r.config.Calls*r.config.Seeds || len(kept.Seeds) != kept.Next/r.config.Calls ||
 		len(kept.Current) != len(r.slices) || len(kept.Chosen) != len(r.slices) ||
-		len(kept.BySegment) != len(r.state.BySegment):
+		len(kept.BySegment) != len(r.state.BySegment), !kept.Search.fits(len(r.config.Catalogue)):
 		return errors.New("it is damaged; start anew without resuming")
 	}
 	for s := range r.slices {
@@ -122,6 +125,11 @@ func (r *runner) fits(kept *state) error {
 		}
 	}
 	return nil
+}
+
+func (s *search) fits(actions int) bool {
+	outside := func(c contested) bool { return c.Index < 0 || c.Index >= actions }
+	return s.Rounds >= 0 && s.Rounds < len(searchRounds) && (s.Rounds > 0) == (len(s.Left) > 0) && !slices.ContainsFunc(s.Left, outside)
 }
 
 // save writes the journal: the new one in full, or the old one stays.

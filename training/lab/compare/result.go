@@ -157,13 +157,13 @@ func (r *runner) result() *Result {
 			base = i
 		}
 	}
-	if best >= 0 || r.state.Static != nil || r.has(oracleBySegment) {
+	if best >= 0 || r.has(bestStatic) || r.has(oracleBySegment) {
 		for _, a := range c.Catalogue {
 			result.Catalogue = append(result.Catalogue, a.String())
 		}
 	}
 	for _, t := range typesOf(c.Suite.Networks) {
-		if a, ok := r.state.Static[t]; ok {
+		if a, ok := r.state.Search.Found[t]; ok {
 			result.Static = append(result.Static, StaticChoice{t, a.String()})
 		}
 	}

@@ -163,19 +163,15 @@ func (r *runner) run(ctx context.Context) error {
 	}
 	total := r.config.Calls * r.config.Seeds
 	r.done.Of = search + perCall*int64(total)
-	if search > 0 && r.state.Static == nil {
+	r.done.Calls = perCall * int64(r.state.Next)
+	if search > 0 {
+		r.done.Calls += r.searchedCalls()
+	}
+	r.done.Since = r.done.Calls
+	if search > 0 {
 		if err := r.searchStatic(ctx); err != nil {
 			return err
 		}
-		if err := r.save(); err != nil {
-			return err
-		}
-	} else {
-		r.done.Calls = search
-	}
-	r.done.Calls += perCall * int64(r.state.Next)
-	if r.state.Next > 0 {
-		r.done.Since = r.done.Calls
 	}
 	return inorder.Each(ctx, r.config.Workers, r.state.Next, total, r.everyone, func(i int, e entry) error {
 		r.take(i, e)

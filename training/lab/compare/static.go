@@ -20,26 +20,56 @@ var searchRounds = []struct{ calls, keep int }{{16, 64}, {32, 16}, {80, 4}, {128
 // searchSeed keeps the calls of the search apart from those of the comparison.
 const searchSeed = 0x626573745f737461
 
+// search is how far the search for the best static actions is. It is kept in the journal after each round.
+type search struct {
+	Found  map[model.NetworkType]model.Action `json:"found,omitempty"`  // complete
+	Rounds int                                `json:"rounds,omitempty"` // complete of the type under way
+	Left   []contested                        `json:"left,omitempty"`   // actions that they left, the best first
+}
+
+// contested is an action of the catalogue and the sum of the qualities it had so far.
+type contested struct {
+	Index   int     `json:"index"`
+	Quality float64 `json:"quality"`
+}
+
 // searchStatic finds the best action for each network type of the training split, and for all of it as
-// model.NetworkUnknown, which serves the types that are not in it.
+// model.NetworkUnknown, which serves the types that are not in it. It goes on from the last complete round.
 func (r *runner) searchStatic(ctx context.Context) error {
 	train := r.config.Suite.Train()
 	if len(train) == 0 {
 		return errors.New(`best-static learns from the training split, and the suite has no network there`)
 	}
-	r.state.Static = map[model.NetworkType]model.Action{}
+	s := &r.state.Search
+	if s.Found == nil {
+		s.Found = map[model.NetworkType]model.Action{}
+	}
 	for _, t := range typesOf(train) {
 		part := &suite.Suite{Name: r.config.Suite.Name, Networks: train}
 		if t != model.NetworkUnknown {
 			part.Networks = slices.DeleteFunc(slices.Clone(train), func(n suite.Network) bool { return n.Type != t })
 		}
-		best, err := r.bestAction(ctx, part, uint64(t))
-		if err != nil {
-			return err
+		for !s.has(t) {
+			left, err := r.searchRound(ctx, part, uint64(t))
+			if err != nil {
+				return err
+			}
+			s.Rounds, s.Left = s.Rounds+1, left
+			if s.Rounds == len(searchRounds) {
+				s.Found[t] = r.config.Catalogue[left[0].Index]
+				s.Rounds, s.Left = 0, nil
+			}
+			if err := r.save(); err != nil {
+				return err
+			}
 		}
-		r.state.Static[t] = best
 	}
 	return nil
+}
+
+func (s *search) has(t model.NetworkType) bool {
+	_, found := s.Found[t]
+	return found
 }
 
 // typesOf lists model.NetworkUnknown and the types that occur, ascending.
@@ -52,53 +82,61 @@ func typesOf(networks []suite.Network) []model.NetworkType {
 	return slices.Compact(types)
 }
 
-func (r *runner) bestAction(ctx context.Context, part *suite.Suite, stream uint64) (model.Action, error) {
-	type arm struct {
-		action  model.Action
-		quality float64 // sum
-	}
-	arms := make([]arm, len(r.config.Catalogue))
-	for i, a := range r.config.Catalogue {
-		arms[i].action = a
+// searchRound makes the calls of the next round, and gives the actions that it leaves, the best first.
+func (r *runner) searchRound(ctx context.Context, part *suite.Suite, stream uint64) ([]contested, error) {
+	left := slices.Clone(r.state.Search.Left)
+	if len(left) == 0 {
+		for i := range r.config.Catalogue {
+			left = append(left, contested{Index: i})
+		}
 	}
 	made := 0
-	for _, round := range searchRounds {
-		n := round.calls * len(arms)
-		err := inorder.Each(ctx, r.config.Workers, 0, n, func(i int) (float64, error) {
-			c := Draw(part, searchSeed+r.config.Seed, stream<<32|uint64(made+i/len(arms)))
-			o, err := r.scale.call(c, func() []policy.Option { return Always(arms[i%len(arms)].action) })
-			return o.Quality, err
-		}, func(i int, quality float64) error {
-			arms[i%len(arms)].quality += quality
-			r.count(1)
-			return nil
-		})
-		if err != nil {
-			return model.Action{}, err
-		}
+	for _, round := range searchRounds[:r.state.Search.Rounds] {
 		made += round.calls
-		slices.SortStableFunc(arms, func(a, b arm) int { return cmp.Compare(b.quality, a.quality) })
-		arms = arms[:min(round.keep, len(arms))]
 	}
-	return arms[0].action, nil
+	round := searchRounds[r.state.Search.Rounds]
+	err := inorder.Each(ctx, r.config.Workers, 0, round.calls*len(left), func(i int) (float64, error) {
+		c := Draw(part, searchSeed+r.config.Seed, stream<<32|uint64(made+i/len(left)))
+		o, err := r.scale.call(c, func() []policy.Option { return Always(r.config.Catalogue[left[i%len(left)].Index]) })
+		return o.Quality, err
+	}, func(i int, quality float64) error {
+		left[i%len(left)].Quality += quality
+		r.count(1)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(left, func(a, b contested) int { return cmp.Compare(b.Quality, a.Quality) })
+	return left[:min(round.keep, len(left))], nil
 }
 
-// searchCalls is how many calls the search makes.
+// searchedCalls is how many calls the complete rounds of the search made, and searchCalls how many all of them make.
+func (r *runner) searchedCalls() int64 {
+	s := &r.state.Search
+	return int64(len(s.Found))*r.roundCalls(len(searchRounds)) + r.roundCalls(s.Rounds)
+}
+
 func (r *runner) searchCalls() int64 {
+	return r.roundCalls(len(searchRounds)) * int64(len(typesOf(r.config.Suite.Train())))
+}
+
+// roundCalls is how many calls the first rounds of the search for one type make.
+func (r *runner) roundCalls(rounds int) int64 {
 	total, actions := int64(0), len(r.config.Catalogue)
-	for _, round := range searchRounds {
+	for _, round := range searchRounds[:rounds] {
 		total += int64(round.calls) * int64(actions)
 		actions = min(actions, round.keep)
 	}
-	return total * int64(len(typesOf(r.config.Suite.Train())))
+	return total
 }
 
 // static is the action of "best-static" on a network.
 func (r *runner) static(t model.NetworkType) model.Action {
-	if a, ok := r.state.Static[t]; ok {
+	if a, ok := r.state.Search.Found[t]; ok {
 		return a
 	}
-	return r.state.Static[model.NetworkUnknown]
+	return r.state.Search.Found[model.NetworkUnknown]
 }
 
 // tryAll is what the oracle does: what came of each action of the catalogue, and which is the best. Of equals it is the
