@@ -71,28 +71,24 @@ type scale struct {
 
 // call makes one call and judges it. Options makes those of each leg.
 func (s scale) call(c Case, options func() []policy.Option) (Outcome, error) {
-	return s.watched(c, func() ([]policy.Option, func(policy.Event)) { return options(), nil })
+	return s.followed(c, options, nil)
 }
 
-// watched is call with somebody else who follows the events of each leg; nil if nobody does.
-func (s scale) watched(c Case, options func() ([]policy.Option, func(policy.Event))) (Outcome, error) {
+// followed is call with somebody else who is told the quality of each window; nil if nobody is.
+func (s scale) followed(c Case, options func() []policy.Option, follow func(quality float64, length time.Duration)) (Outcome, error) {
 	var j judge
 	context := c.Context()
 	leg := func() []policy.Option {
-		own, watch := options()
-		events := j.event
-		if watch != nil {
-			events = func(e policy.Event) {
-				j.event(e)
-				watch(e)
-			}
-		}
-		return append([]policy.Option{
-			policy.WithContext(context), policy.WithQuality(codec.Measured{}), policy.WithEvents(events),
-		}, own...)
+		return append([]policy.Option{policy.WithContext(context), policy.WithQuality(codec.Measured{})}, options()...)
 	}
 	result, err := sim.Call(sim.Plan{
 		Profile: c.Network.Profile, Seed: c.Seed, Duration: s.duration, Frames: s.frames, Caller: leg(), Callee: leg(),
+		Windows: func(side int, w *sim.Window) {
+			quality := j.window(side, w)
+			if follow != nil {
+				follow(quality, w.Length)
+			}
+		},
 	})
 	if err != nil {
 		return Outcome{}, fmt.Errorf("network %s, seed %d: %w", c.Network.Name, c.Seed, err)
@@ -100,46 +96,85 @@ func (s scale) watched(c Case, options func() ([]policy.Option, func(policy.Even
 	return j.outcome(&result), nil
 }
 
-// judge adds up the segments of both legs as they were measured, before they are quantized for a report.
+// judge adds up the windows of both legs. They lie on one grid whatever a policy decides and how often: a mean over stretches
+// of a call depends on their length, because quality is no linear function of loss.
 type judge struct {
-	quality, kbps, roundTrip, loss, jitter mean
+	quality, kbps, roundTrip, jitter mean
+	expected, received               uint32           // packets
+	transit                          [2]time.Duration // of both legs in the window
 }
 
 // mean is weighted by seconds, over what was measured.
 type mean struct{ sum, seconds float64 }
 
-func (m *mean) add(seconds, v float64) {
+func (m *mean) add(length time.Duration, v float64) {
 	if !math.IsNaN(v) {
-		m.sum += seconds * v
-		m.seconds += seconds
+		m.sum += length.Seconds() * v
+		m.seconds += length.Seconds()
 	}
 }
 
 // value is NaN when nothing was measured, which is above no threshold.
 func (m *mean) value() float64 { return m.sum / m.seconds }
 
-func (j *judge) event(e policy.Event) {
-	if e.Kind != policy.EventSegment {
-		return
+// window takes a window in and gives its quality; NaN when nothing was sent in it, or it is too short to tell.
+func (j *judge) window(side int, w *sim.Window) float64 {
+	quality := qualityOf(w)
+	j.quality.add(w.Length, quality)
+	j.kbps.add(w.Length, float64(w.Bytes)*8/1000/w.Length.Seconds())
+	j.expected += w.Playout.Expected
+	j.received += w.Playout.Received
+	if w.Jitter >= 0 {
+		j.jitter.add(w.Length, w.Jitter.Seconds())
 	}
-	seconds, m := float64(e.Segment.Seconds), &e.Measurement
-	j.quality.add(seconds, m.MOS)
-	j.kbps.add(seconds, m.SentKbps)
-	j.loss.add(seconds, m.LossBefore)
-	for _, d := range []struct {
-		mean *mean
-		time time.Duration
-	}{{&j.roundTrip, m.RoundTripTime}, {&j.jitter, m.Jitter}} {
-		if d.time >= 0 {
-			d.mean.add(seconds, d.time.Seconds())
-		}
+	if j.transit[side] = w.Transit; side == len(j.transit)-1 && j.transit[0] >= 0 && j.transit[1] >= 0 {
+		j.roundTrip.add(w.Length, (j.transit[0] + j.transit[1]).Seconds())
 	}
+	return quality
+}
+
+// loss is of packets before repair, over the whole call. A packet that comes twice counts once only where another is lost.
+func (j *judge) loss() float64 {
+	return 1 - float64(min(j.received, j.expected))/float64(j.expected)
+}
+
+// leastWindow is how long a window must be to tell something.
+const leastWindow = time.Second
+
+// qualityOf is the mean opinion score of a window: loss, bursts and delay are of the window, coding is that of each action
+// for as long as it was kept. Where nothing at all came of what was sent it is the worst.
+func qualityOf(w *sim.Window) float64 {
+	p := &w.Playout
+	switch {
+	case w.Length < leastWindow || w.Packets == 0 && p.TotalSamples == 0:
+		return math.NaN()
+	case p.TotalSamples == 0 && p.Received == 0:
+		return model.WorstMOS
+	}
+	in := model.QualityInput{BurstRatio: 1}
+	lost := p.Expected - min(p.Received, p.Expected)
+	if p.Expected > 0 {
+		in.Loss = float64(lost) / float64(p.Expected)
+	}
+	if lost > 0 { // BurstR of ITU-T G.107, clause 7.2
+		in.BurstRatio = max(1, float64(lost)/float64(max(1, min(p.LossRuns, lost)))*(1-in.Loss))
+	}
+	if p.TotalSamples > 0 {
+		in.Loss = float64(p.ConcealedSamples) / float64(p.TotalSamples)
+	}
+	delay := max(w.Transit, 0) + max(p.JitterBufferDelay, 0)
+	var quality mean
+	for _, held := range w.Actions {
+		in.Action, in.OneWayDelay = held.Action, delay+held.Action.FrameDuration()
+		quality.add(held.For, codec.Measured{}.MOS(in))
+	}
+	return quality.value()
 }
 
 func (j *judge) outcome(r *sim.Result) Outcome {
 	o := Outcome{
 		Quality: j.quality.value(), Kbps: j.kbps.value(),
-		PoorVIA: j.roundTrip.value() > viaRoundTrip.Seconds() || j.loss.value() > viaLoss ||
+		PoorVIA: j.roundTrip.value() > viaRoundTrip.Seconds() || j.loss() > viaLoss ||
 			j.jitter.value() > viaJitter.Seconds(),
 		SetupFailed: r.Stage < model.StageMedia,
 	}

@@ -7,13 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/policy"
 	"github.com/attune-calls/attune/training"
 	"github.com/attune-calls/attune/training/lab"
 	"github.com/attune-calls/attune/training/lab/rival"
+	"github.com/attune-calls/attune/training/lab/sim"
 )
 
 // Contender is one way to run calls.
@@ -186,8 +186,9 @@ func Always(a model.Action) []policy.Option {
 	return []policy.Option{policy.WithRule(static{a}), policy.WithInterval(staticInterval)}
 }
 
-// staticInterval is how often static actions are measured: as often as the rival "default", which is one of them.
-const staticInterval = 4 * time.Second
+// staticInterval is how often static actions are decided anew, and the per-segment oracle may change its own: with each
+// window that is judged.
+const staticInterval = sim.WindowLength
 
 type static struct{ action model.Action }
 

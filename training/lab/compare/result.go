@@ -100,8 +100,8 @@ type Choice struct {
 const mostChoices = 8
 
 // method says how the figures come about, for the reader of a result.
-const method = "Simulated calls. Everybody makes the same calls: same networks, same seeds. Quality of a call: mean MOS (estimated, fitted to measured speech) of the " +
-	"segments of both legs, weighted by their seconds; 1.0 when it was not set up or dropped. Poor: quality below 3.1. Poor (VIA): mean round " +
+const method = "Simulated calls. Everybody makes the same calls: same networks, same seeds. Quality of a call: mean MOS (estimated, fitted to measured speech) of " +
+	"windows of 4 s of both legs, the same ones however often a policy decides; 1.0 when it was not set up or dropped. Poor: quality below 3.1. Poor (VIA): mean round " +
 	"trip above 320 ms, loss above 1.2 % or jitter above 12 ms (SIGCOMM 2016), or failed. Each figure is the mean over seeds of the " +
 	"seed's figure; intervals are 95 % Student's t over the seeds."
 

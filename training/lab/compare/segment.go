@@ -43,57 +43,30 @@ type attempt struct {
 	course course
 }
 
-// course is the quality of a call by decision interval: of the segments of both legs that lie in it, the sum of seconds
+// course is the quality of a call by decision interval, which is a window of the judge: of both legs, the sum of seconds
 // times MOS, and of seconds.
 type course []struct{ sum, seconds float64 }
 
 // gain is what an interval contributes above a mean quality.
 func (c course) gain(i int, mean float64) float64 { return c[i].sum - mean*c[i].seconds }
 
-// courseLeg adds the segments of one leg to a course.
-type courseLeg struct {
-	into  course
-	began time.Time // when media began, to the second
-}
-
-// at is the decision interval that begins at a time.
-func (l *courseLeg) at(t time.Time) int {
-	return min(int((t.Sub(l.began)+staticInterval/2)/staticInterval), len(l.into)-1)
-}
-
-func (l *courseLeg) event(e policy.Event) {
-	if e.Kind != policy.EventSegment {
-		return
-	}
-	length := time.Duration(e.Segment.Seconds) * time.Second
-	if l.began.IsZero() {
-		l.began = e.At.Add(-length)
-	}
-	if q := e.Measurement.MOS; !math.IsNaN(q) {
-		k := max(0, l.at(e.At.Add(-(length+staticInterval)/2))) // that its middle lies in
-		l.into[k].sum += q * float64(e.Segment.Seconds)
-		l.into[k].seconds += float64(e.Segment.Seconds)
-	}
-}
-
 // schedule decides for an action in each decision interval of one leg.
 type schedule struct {
-	actions []model.Action
-	course  *courseLeg
-	now     time.Time // when the segment before ended
+	actions    []model.Action
+	began, now time.Time // when media began, to the second, and when the segment before ended
 }
 
 func (s *schedule) Decide(*model.Context, *model.Measurement) model.Action {
-	if s.now.IsZero() {
-		return s.actions[0]
-	}
-	return s.actions[s.course.at(s.now)]
+	at := int((s.now.Sub(s.began) + staticInterval/2) / staticInterval)
+	return s.actions[min(at, len(s.actions)-1)]
 }
 
 func (s *schedule) event(e policy.Event) {
-	if e.Kind == policy.EventSegment {
-		s.course.event(e)
-		s.now = e.At
+	if e.Kind != policy.EventSegment {
+		return
+	}
+	if s.now = e.At; s.began.IsZero() {
+		s.began = e.At.Add(-time.Duration(e.Segment.Seconds) * time.Second)
 	}
 }
 
@@ -104,9 +77,16 @@ func (s scale) intervals() int { return max(1, int((s.duration+staticInterval-1)
 func (s scale) follow(c Case, actions []model.Action) (attempt, error) {
 	a := attempt{course: make(course, s.intervals())}
 	var err error
-	a.Outcome, err = s.watched(c, func() ([]policy.Option, func(policy.Event)) {
-		leg := &schedule{actions: actions, course: &courseLeg{into: a.course}}
-		return []policy.Option{policy.WithRule(leg), policy.WithInterval(staticInterval)}, leg.event
+	windows := 0
+	a.Outcome, err = s.followed(c, func() []policy.Option {
+		leg := &schedule{actions: actions}
+		return []policy.Option{policy.WithRule(leg), policy.WithInterval(staticInterval), policy.WithEvents(leg.event)}
+	}, func(quality float64, length time.Duration) {
+		if i := windows / 2; i < len(a.course) && !math.IsNaN(quality) { // both legs, one after the other
+			a.course[i].sum += quality * length.Seconds()
+			a.course[i].seconds += length.Seconds()
+		}
+		windows++
 	})
 	if a.Dropped { // from where nothing was heard any more on
 		last := len(a.course)

@@ -6,13 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/attune-calls/attune/model"
-	"github.com/attune-calls/attune/policy"
-	"github.com/attune-calls/attune/training/lab/sim"
 )
 
 // TestTally compares the streaming sums with the same over a list.
@@ -69,54 +64,6 @@ func TestCallsThatFailedDoNotCountAsSilent(t *testing.T) {
 	counted.add(Outcome{Quality: 1, Kbps: 10, Dropped: true, PoorVIA: true})
 	if s := counted.sums(); s.Kbps != 20 || s.Mean != 2 || s.Poor != 2.0/3 || s.SetupFailed != 1.0/3 || s.Dropped != 1.0/3 {
 		t.Errorf("%+v", s)
-	}
-}
-
-// TestJudge: weights are seconds, and VIA's thresholds are for the mean over the call.
-func TestJudge(t *testing.T) {
-	segment := func(seconds uint8, mos, loss float64, roundTrip, jitter time.Duration) policy.Event {
-		return policy.Event{
-			Kind: policy.EventSegment, Segment: model.Segment{Seconds: seconds},
-			Measurement: model.Measurement{MOS: mos, LossBefore: loss, RoundTripTime: roundTrip, Jitter: jitter, SentKbps: 30},
-		}
-	}
-	const ms = time.Millisecond
-	nothing := model.Unmeasured()
-	ended := sim.Result{Stage: model.StageEnded}
-	for _, c := range []struct {
-		name   string
-		events []policy.Event
-		result sim.Result
-		want   Outcome
-	}{
-		{"weighted", []policy.Event{segment(1, 2, 0, 100*ms, 5*ms), segment(3, 4, 0, 100*ms, 5*ms)}, ended, Outcome{Quality: 3.5, Kbps: 30}},
-		{"below every threshold", []policy.Event{segment(4, 4, 0.012, 320*ms, 12*ms)}, ended, Outcome{Quality: 4, Kbps: 30}},
-		{"round trip", []policy.Event{segment(4, 4, 0, 321*ms, 0)}, ended, Outcome{Quality: 4, Kbps: 30, PoorVIA: true}},
-		{"loss, on average", []policy.Event{segment(9, 4, 0, 0, 0), segment(1, 4, 0.13, 0, 0)}, ended, Outcome{Quality: 4, Kbps: 30, PoorVIA: true}},
-		{"jitter", []policy.Event{segment(4, 4, 0, 0, 13*ms)}, ended, Outcome{Quality: 4, Kbps: 30, PoorVIA: true}},
-		{
-			"what was not measured does not count",
-			[]policy.Event{segment(2, 4, 0, 100*ms, 0), {Kind: policy.EventSegment, Segment: model.Segment{Seconds: 100}, Measurement: nothing}},
-			ended,
-			Outcome{Quality: 4, Kbps: 30},
-		},
-		{"nothing measured", nil, ended, Outcome{Quality: 1, PoorVIA: true}},
-		{"not set up", nil, sim.Result{Stage: model.StageICE}, Outcome{Quality: 1, PoorVIA: true, SetupFailed: true}},
-		{
-			"dropped",
-			[]policy.Event{segment(4, 4, 0, 0, 0)},
-			sim.Result{Stage: model.StageMedia, Callee: sim.Leg{Dropped: true}},
-			Outcome{Quality: 1, Kbps: 30, PoorVIA: true, Dropped: true},
-		},
-	} {
-		var j judge
-		j.event(policy.Event{Kind: policy.EventDecision})
-		for _, e := range c.events {
-			j.event(e)
-		}
-		if diff := cmp.Diff(c.want, j.outcome(&c.result)); diff != "" {
-			t.Errorf("%s: %s", c.name, diff)
-		}
 	}
 }
 

@@ -37,6 +37,9 @@ type Plan struct {
 	FromStart bool
 	// Watch is told of what the caller sends and the callee gets. May be nil.
 	Watch Watcher
+	// Windows is told of each window of the audio that the caller (0) and the callee (1) send. The window is its until it
+	// returns. May be nil.
+	Windows func(side int, w *Window)
 }
 
 // Watcher follows the audio of one direction, so that it can be heard. Times are since the call began to be set up; they do
@@ -213,11 +216,13 @@ func (c *call) talk(begin time.Duration) error {
 		s.lastCame = begin
 		s.driver.TransportIs(c.epoch.Add(begin), first.transport, first.site)
 	}
+	c.startMeters(begin)
 	order := c.sides
 	if order[1].phase < order[0].phase {
 		order[0], order[1] = order[1], order[0]
 	}
 	for offset := time.Duration(0); order[0].phase+offset < end; offset += playout.Tick {
+		c.meterTick(begin, offset)
 		for _, s := range order {
 			if err := c.step(s, s.phase+offset); err != nil {
 				return err
@@ -227,6 +232,7 @@ func (c *call) talk(begin time.Duration) error {
 			}
 		}
 	}
+	c.endWindows(end)
 	dropped := order[0].dead || order[1].dead
 	if !dropped {
 		c.result.Stage = model.StageEnded

@@ -36,6 +36,7 @@ type side struct {
 	watch    Watcher
 	listens  bool // the watcher is told what this side gets, instead of what it sends
 	packets  int  // sent
+	meter    *meter
 
 	sentMedia time.Duration // when the first packet was sent; negative before
 	dead      bool
@@ -71,6 +72,9 @@ func (s *side) speak(now time.Duration, epoch time.Time) error {
 				return err
 			}
 			s.table, s.coded = t, action
+			if s.meter != nil {
+				s.meter.coded(now, action)
+			}
 			s.tick -= s.tick % t.ticks // a longer frame begins on its own grid
 		}
 	}
@@ -138,6 +142,9 @@ func (s *side) send(now time.Duration, coded frame, size codec.REDSize, epoch ti
 		s.sentMedia = now
 	}
 	s.driver.Sent(epoch.Add(now), size.Bytes())
+	if s.meter != nil {
+		s.meter.sent(size.Bytes() + s.coded.Transport.OverheadBytes())
+	}
 	s.out.send(now, size.Bytes(), p)
 }
 
@@ -240,6 +247,9 @@ func (s *side) take(p packet, peer *side, epoch time.Time) {
 	}
 	s.driver.Heard()
 	s.recent.observe(p)
+	if peer.meter != nil {
+		peer.meter.arrived(p.at, p.stamp, p.ticks, s.recent.jitter)
+	}
 	if s.watch != nil && s.listens {
 		s.watch.Arrived(p.at, int(p.number))
 	}
