@@ -133,7 +133,7 @@ func (w *worker) finish(ctx context.Context) error {
 func (w *worker) load(left []message) {
 	b := &w.block
 	now := w.cfg.Now()
-	l := limits{now: now, oldest: oldestHour(now, w.cfg.Retention), most: w.cfg.Batch, recent: w.recent}
+	l := limits{now: now, oldest: OldestHour(now, w.cfg.Retention), most: w.cfg.Batch, recent: w.recent}
 	part := left
 	if w.cfg.Warehouse.Deduplicates() {
 		part = left[:firstRange(left)]

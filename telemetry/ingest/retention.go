@@ -16,8 +16,8 @@ const (
 	expireMargin = time.Hour
 )
 
-// oldestHour is the first hour whose reports are taken: the first Monday, 00:00 UTC, within retention.
-func oldestHour(now time.Time, retention time.Duration) uint32 {
+// OldestHour is the first hour whose reports ingest takes: the first Monday, 00:00 UTC, within retention.
+func OldestHour(now time.Time, retention time.Duration) uint32 {
 	limit := telemetry.HourOf(now.Add(expireMargin - retention).Add(time.Hour - 1)) // rounded up
 	const thursday, week = 3 * 24, 7 * 24                                           // 1970-01-01 was a Thursday
 	return (limit+thursday+week-1)/week*week - thursday
@@ -30,7 +30,7 @@ func (i *Ingest) expire(ctx context.Context) {
 	for ctx.Err() == nil {
 		now := i.cfg.Now()
 		// The cells first: what is stored from now on must not build on reports that are about to go.
-		i.cells.expire(dayOf(oldestHour(now, i.cfg.Retention)))
+		i.cells.expire(dayOf(OldestHour(now, i.cfg.Retention)))
 		dropped, err := i.cfg.Warehouse.DropExpired(ctx, now, i.cfg.Retention)
 		if err != nil {
 			if ctx.Err() == nil {

@@ -76,7 +76,7 @@ func TestOldestHour(t *testing.T) {
 	const retention = 30 * 24 * time.Hour
 	for n := range 3 * 7 * 24 * 4 {
 		now := time.Date(2026, 11, 20, 0, 15*n, 30, 0, time.UTC)
-		oldest := time.Unix(3600*int64(oldestHour(now, retention)), 0).UTC()
+		oldest := time.Unix(3600*int64(OldestHour(now, retention)), 0).UTC()
 		if oldest.Weekday() != time.Monday || oldest.Hour() != 0 {
 			t.Fatalf("at %v the oldest is %v, want the start of a Monday", now, oldest)
 		}
