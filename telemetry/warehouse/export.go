@@ -85,13 +85,17 @@ type rowWriter interface {
 
 // Export writes a view to out and returns the number of rows. It holds a bounded part of the answer in memory: a block
 // of the server and, for Parquet, one row group. What the views do not show is not exported either. After an error out
-// holds a part of the file, which no reader of Parquet takes for a whole one.
+// holds a part of the file, which no reader of Parquet takes for a whole one. Tables of a newer program give a
+// NewerSchemaError.
 func (w *Warehouse) Export(ctx context.Context, e Export, out io.Writer) (rows uint64, err error) {
 	if err := e.Validate(); err != nil {
 		return 0, err
 	}
 	query, err := e.query()
 	if err != nil {
+		return 0, err
+	}
+	if err := w.refuseNewer(ctx); err != nil {
 		return 0, err
 	}
 	var writer rowWriter = &parquetWriter{out: out}

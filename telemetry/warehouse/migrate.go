@@ -159,6 +159,15 @@ func (w *Warehouse) upToDate(ctx context.Context, digest string) (bool, error) {
 	return found == digest, nil
 }
 
+// refuseNewer is for readers: what a newer program has stored may not mean what this one would say of it.
+func (w *Warehouse) refuseNewer(ctx context.Context) error {
+	have, err := w.SchemaVersion(ctx)
+	if err == nil && have > schemaVersion {
+		err = &NewerSchemaError{Where: w.where, Version: have}
+	}
+	return err
+}
+
 // SchemaVersion is the version of the tables in the database; 0 when there are none.
 func (w *Warehouse) SchemaVersion(ctx context.Context) (uint32, error) {
 	var version uint32

@@ -56,9 +56,12 @@ func parseQuery(name, text string) Query {
 	return q
 }
 
-// Ask answers an example query.
+// Ask answers an example query. Tables of a newer program give a NewerSchemaError.
 func (w *Warehouse) Ask(ctx context.Context, q Query) (Table, error) {
 	var t Table
+	if err := w.refuseNewer(ctx); err != nil {
+		return t, err
+	}
 	err := w.eachRow(ctx, q.SQL,
 		func(columns []Column) error { t.Columns = columns; return nil },
 		func(values []any) error { t.Rows = append(t.Rows, append([]any(nil), values...)); return nil })

@@ -74,16 +74,25 @@ func TestMigrateTwiceAndTogether(t *testing.T) {
 	insert(t, w, randomReports(rand.New(rand.NewPCG(17, 18)), 3, 3)...)
 }
 
-func TestMigrateRefusesANewerSchema(t *testing.T) {
+func TestNewerSchemaIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	w, conn := migrated(t)
 	if err := conn.Exec(t.Context(), "INSERT INTO schema_version (version, about, applied) SELECT 99, 'tomorrow', now()"); err != nil {
 		t.Fatal(err)
 	}
-	err := w.Migrate(t.Context())
-	var newer *warehouse.NewerSchemaError
-	if !errors.As(err, &newer) || newer.Version != 99 || !strings.Contains(err.Error(), "upgrade this program") {
-		t.Errorf("got %v", err)
+	for name, use := range map[string]func() error{
+		"migrate": func() error { return w.Migrate(t.Context()) },
+		"ask":     func() error { _, err := w.Ask(t.Context(), warehouse.Queries()[0]); return err },
+		"export": func() error {
+			_, err := w.Export(t.Context(), warehouse.Export{View: "segments", Format: warehouse.FormatCSV}, io.Discard)
+			return err
+		},
+	} {
+		err := use()
+		var newer *warehouse.NewerSchemaError
+		if !errors.As(err, &newer) || newer.Version != 99 || !strings.Contains(err.Error(), "upgrade this program") {
+			t.Errorf("%s: got %v", name, err)
+		}
 	}
 }
 
