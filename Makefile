@@ -23,6 +23,7 @@ race: test
 
 soak: setup ## FAULTS faults injected into the way of reports, in about ten minutes; SEED of an earlier run repeats its faults
 	CI=true go test ./telemetry/conservation -run '^TestConservation$$' -v -timeout 120m -args -faults $(FAULTS) -seed $(SEED)
+	go test ./telemetry/getstats -run '^TestMemoryIsBounded$$' -v -timeout 30m -args -getstats.mib 1024 # imports of 1 GiB
 
 $(ENGINE)/node_modules/.package-lock.json: $(ENGINE)/package-lock.json ## a current ClickHouse engine, for the tests of every query
 	@command -v npm >/dev/null || { echo "the tests need Node.js with npm: apt-get install nodejs npm" >&2; exit 1; }

@@ -49,9 +49,13 @@ func TestImportArrivesOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := t.TempDir()
-	run := func() string {
+	bad := filepath.Join(t.TempDir(), "bad.json")
+	if err := os.WriteFile(bad, append(archive.Files[0].Data[:2000:2000], "anna"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func(more ...string) string {
 		var out, errOut bytes.Buffer
-		args := []string{"import", "--nats", server.ClientURL(), "--data", data, "--region", "DE", dump}
+		args := append([]string{"import", "--nats", server.ClientURL(), "--data", data, "--region", "DE", dump}, more...)
 		if status := cli.Run(args, strings.NewReader(""), &out, &errOut); status != 0 {
 			t.Fatalf("status %d: %s", status, errOut.String())
 		}
@@ -62,6 +66,22 @@ func TestImportArrivesOnce(t *testing.T) {
 	}
 	if out := run(); !strings.Contains(out, "1 were in the stream already") {
 		t.Errorf("second import says %q", out)
+	}
+	if out := run("--skip-bad", bad); !strings.Contains(out, "1 were in the stream already") {
+		t.Errorf("import with a bad file says %q", out)
+	}
+	left, err := filepath.Glob(filepath.Join(data, ".import-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+
+	// The network type is part of what tells copies: the same calls under another one would count again.
+	unsaid := bytes.ReplaceAll(mustReadFile(t, dump), []byte("networkType"), []byte("networkNoType"))
+	if err := os.WriteFile(dump, unsaid, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := run("--network-type", "4g"); !strings.Contains(out, "1 imported before with another --network-type") {
+		t.Errorf("import under another network type says %q", out)
 	}
 	info, err := stream.Info(t.Context())
 	if err != nil || info.State.Msgs != 1 {
@@ -84,4 +104,13 @@ func TestImportArrivesOnce(t *testing.T) {
 			t.Errorf("the message holds %q", secret)
 		}
 	}
+}
+
+func mustReadFile(t *testing.T, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
