@@ -171,6 +171,21 @@ type Rule interface {
 	Decide(c *model.Context, m *model.Measurement) model.Action
 }
 
+// A Connector is a Rule of a client that gathers more than one kind of candidate: where the first way cannot be set up, it
+// tries the others in this order. The call goes on as after Factory.TransportChanged.
+type Connector interface {
+	Rule
+	Ways() []TransportLock
+}
+
+// A Pinger is a Rule of a client that pings a relay by itself, over UDP and by opening connections over TCP. It is told the
+// round trips.
+type Pinger interface {
+	Rule
+	Relay() model.Site // 0 = there is none to ping
+	Pinged(t model.Transport, roundTrip time.Duration)
+}
+
 // WithRule lets a rule decide, at the policy's interval or the one of WithInterval. Its decisions are reported as made by
 // no policy, with certainty. Not for clients: a rule is not held to the safe envelope.
 func WithRule(r Rule) Option { return func(o *options) error { o.rule = r; return nil } }

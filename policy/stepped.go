@@ -35,6 +35,20 @@ func NewStepped(now time.Time, opts ...Option) (*Stepped, error) {
 // Action is the action in force.
 func (s *Stepped) Action() model.Action { return s.factory.leg.segment.Action }
 
+// Ways are those that a call may be set up by where the action in force cannot be, if a Connector decides.
+func (s *Stepped) Ways() []TransportLock {
+	if c, ok := s.factory.options.rule.(Connector); ok {
+		return c.Ways()
+	}
+	return nil
+}
+
+// Pinger is the rule that decides, if it pings relays; or nil.
+func (s *Stepped) Pinger() Pinger {
+	p, _ := s.factory.options.rule.(Pinger)
+	return p
+}
+
 // Arm is the index of the arm that decides.
 func (s *Stepped) Arm() uint8 { return s.factory.leg.arm }
 

@@ -9,8 +9,9 @@ import (
 
 // Adaptor is WebRTC's audio network adaptor: four controllers, for bitrate, frame length, FEC and DTX, each with
 // other thresholds for going in than for coming back (modules/audio_coding/audio_network_adaptor). The thresholds are
-// those of its own controller-manager test, the only complete set that is public; the bandwidth comes from an estimate
-// of WebRTC's kind.
+// those of its tests: of the frame-length controller for all of 20, 40, 60 and 120 ms, of which a client that shipped had
+// the same for 20, 60 and 120; of the controller manager for FEC and DTX. The bandwidth comes from an estimate of WebRTC's
+// kind.
 func Adaptor() Rival {
 	return Rival{
 		Name: "ana", About: "WebRTC's audio network adaptor: bitrate, frame length, FEC and DTX with hysteresis", Every: time.Second,
@@ -40,8 +41,8 @@ const (
 
 // The bandwidths in kbps at which frames become longer, and shorter again.
 var (
-	longer  = map[uint8]struct{ to, below uint8 }{20: {40, 80}, 40: {60, 72}}
-	shorter = map[uint8]struct{ to, above uint8 }{40: {20, 88}, 60: {40, 80}}
+	longer  = map[uint8]struct{ to, below uint8 }{20: {40, 45}, 40: {60, 40}, 60: {120, 30}}
+	shorter = map[uint8]struct{ to, above uint8 }{40: {20, 50}, 60: {40, 45}, 120: {60, 40}}
 )
 
 // curve is a line in the plane of bandwidth and loss between two points; left of the first it is a wall, right of the
@@ -67,12 +68,12 @@ func (c curve) above(kbps, loss float64) bool {
 }
 
 func (a *adaptor) Decide(c *model.Context, m *model.Measurement) model.Action {
-	bandwidth := a.estimate.next(m)
+	transport := c.Previous.Transport
+	bandwidth := a.estimate.take(m, transport)
 	loss := max(m.LossBefore, 0)
 	if m.LossBefore != m.LossBefore { // NaN
 		loss = 0
 	}
-	transport := c.Previous.Transport
 	a.frameLength(bandwidth, loss, transport)
 	if a.fec {
 		a.fec = fecOut.above(bandwidth, loss)
@@ -84,15 +85,14 @@ func (a *adaptor) Decide(c *model.Context, m *model.Measurement) model.Action {
 	} else {
 		a.dtx = bandwidth <= dtxIn
 	}
-	kbps := int(min(max(bandwidth-overheadKbps(transport, a.frame), adaptorMin), adaptorMax))
+	kbps := uint8(min(max(audioKbps(bandwidth, transport, a.frame), adaptorMin), adaptorMax))
 	action := model.Action{
-		Codec: model.CodecOpus, BitrateKbps: uint8(kbps), Bandwidth: model.AutomaticBandwidth(uint8(kbps)), FrameMillis: a.frame, DTX: a.dtx,
-		Transport: model.TransportDirect,
+		Codec: model.CodecOpus, BitrateKbps: kbps, Bandwidth: model.AutomaticBandwidth(kbps), FrameMillis: a.frame, DTX: a.dtx,
 	}
 	if a.fec {
 		action.ExpectedLoss = max(expected(m.LossBefore), 1)
 	}
-	return a.apply(action, m)
+	return a.apply(action, c, m)
 }
 
 // frameLength makes frames longer where headers cost too much, and shorter where there is room or loss.
@@ -109,9 +109,4 @@ func (a *adaptor) frameLength(bandwidth, loss float64, transport model.Transport
 		(bandwidth >= float64(step.above) || loss >= framesShorterLoss) {
 		a.frame = step.to
 	}
-}
-
-// overheadKbps is what headers cost.
-func overheadKbps(transport model.Transport, frame uint8) float64 {
-	return float64(transport.OverheadBytes()) * 8 / float64(frame)
 }

@@ -39,29 +39,3 @@ func Named(name string) (Rival, error) {
 func (r Rival) Options(relay model.Site) []policy.Option {
 	return []policy.Option{policy.WithRule(r.New(relay)), policy.WithInterval(r.Every)}
 }
-
-// escape leaves a direct path on which nothing has come through for a while: what any client with a relay does in
-// the end. Without a relay it stays.
-type escape struct {
-	relay model.Site
-	dead  int // decisions in a row
-	moved bool
-}
-
-// patience is how many decisions without anything heard a client waits.
-const patience = 5
-
-func (e *escape) apply(a model.Action, m *model.Measurement) model.Action {
-	if m.LossBefore >= 0.9 { // not when NaN
-		e.dead++
-	} else {
-		e.dead = 0
-	}
-	if e.relay != 0 && e.dead >= patience {
-		e.moved = true
-	}
-	if e.moved {
-		a.Transport, a.Site = model.TransportRelayTCP, e.relay
-	}
-	return a
-}

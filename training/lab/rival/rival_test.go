@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/policy"
 	"github.com/attune-calls/attune/training/lab/rival"
 )
 
@@ -58,7 +59,7 @@ func TestTelegramFollowsTheBytesInFlight(t *testing.T) {
 	if down := last(run(t, "telegram", 30, model.NetworkWiFi, 0, measured(0, 2000*ms))); down.BitrateKbps != 8 {
 		t.Errorf("on a long path: %v, want 8 kbps", down)
 	}
-	for loss, depth := range map[float64]uint8{0.01: 0, 0.03: 1, 0.06: 2, 0.2: 3} {
+	for loss, depth := range map[float64]uint8{0.01: 0, 0.03: 2, 0.06: 3, 0.2: 4} {
 		a := last(run(t, "telegram", 3, model.NetworkWiFi, 0, measured(loss, 50*ms)))
 		if a.REDDepth != depth || depth > 0 && a.BitrateKbps != 8 {
 			t.Errorf("at %v loss: %v, want %d repeated frames at 8 kbps", loss, a, depth)
@@ -67,6 +68,41 @@ func TestTelegramFollowsTheBytesInFlight(t *testing.T) {
 	if a := run(t, "telegram", 30, model.Network2G, 0, measured(0, 50*ms)); a[0].BitrateKbps != 8 || last(a).BitrateKbps != 16 {
 		t.Errorf("on 2G: from %v to %v, want 8 to 16 kbps", a[0], last(a))
 	}
+}
+
+// bottleneck is a path of a capacity with a queue, in steps of a second: what a sender that does not react is told.
+type bottleneck struct {
+	kbps    float64
+	base    time.Duration
+	queued  float64 // kbit
+	deepest float64 // kbit
+}
+
+func (b *bottleneck) carry(a model.Action) *model.Measurement {
+	sent := a.WireKbps()
+	b.queued += sent - b.kbps
+	lost := max(0, b.queued-b.deepest)
+	b.queued = min(max(b.queued, 0), b.deepest)
+	m := model.Unmeasured()
+	m.SentKbps, m.LossBefore = sent, lost/sent
+	m.RoundTripTime = b.base + time.Duration(b.queued/b.kbps*float64(time.Second))
+	return &m
+}
+
+// over lets a rule decide for n seconds on a path, and gives the last action, the mean rate on the wire and the mean queue
+// of the second half.
+func over(rule policy.Rule, c *model.Context, b *bottleneck, n int) (last model.Action, kbps float64, queue time.Duration) {
+	m := nothing()
+	for i := range n {
+		last = rule.Decide(c, m)
+		c.Previous = last
+		m = b.carry(last)
+		if i >= n/2 {
+			kbps += m.SentKbps / float64(n-n/2)
+			queue += (m.RoundTripTime - b.base) / time.Duration(n-n/2)
+		}
+	}
+	return last, kbps, queue
 }
 
 func TestTgcallsStaysInItsRange(t *testing.T) {
@@ -80,10 +116,35 @@ func TestTgcallsStaysInItsRange(t *testing.T) {
 	}
 }
 
+func TestEstimatesFollowThePath(t *testing.T) {
+	for name, highest := range map[string]uint8{"ana": 32, "tgcalls": 32} {
+		r, err := rival.Named(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rule, c := r.New(0), model.Context{}
+		wide := &bottleneck{kbps: 1000, base: 40 * ms, deepest: 100}
+		if a, _, _ := over(rule, &c, wide, 60); a.BitrateKbps != highest {
+			t.Errorf("%s on a wide path: %v, want %d kbps", name, a, highest)
+		}
+		// A handover makes the path longer. That is no queue.
+		wide.base = 140 * ms
+		if a, _, _ := over(rule, &c, wide, 60); a.BitrateKbps != highest {
+			t.Errorf("%s on a longer path: %v, want %d kbps", name, a, highest)
+		}
+		narrow := &bottleneck{kbps: 25, base: 40 * ms, deepest: 100}
+		_, kbps, queue := over(rule, &c, narrow, 240)
+		if kbps < 0.7*narrow.kbps || kbps > 1.02*narrow.kbps || queue > 300*ms {
+			t.Errorf("%s on 25 kbps: sends %.1f, %v queued on average", name, kbps, queue)
+		}
+		if a, _, _ := over(rule, &c, wide, 60); a.BitrateKbps != highest {
+			t.Errorf("%s back on a wide path: %v, want %d kbps", name, a, highest)
+		}
+	}
+}
+
 func TestAdaptorHasHysteresis(t *testing.T) {
-	r := rival.Adaptor()
-	rule := r.New(0)
-	c := model.Context{}
+	rule, c := rival.Adaptor().New(0), model.Context{}
 	step := func(n int, m *model.Measurement) (a model.Action) {
 		for range n {
 			a = rule.Decide(&c, m)
@@ -104,9 +165,54 @@ func TestAdaptorHasHysteresis(t *testing.T) {
 	if a := step(3, measured(0, 50*ms)); a.FEC() {
 		t.Errorf("without loss %v", a)
 	}
-	narrow := step(30, measured(0, 400*ms)) // a queue stands
-	if narrow.FrameMillis != 60 || !narrow.DTX || narrow.BitrateKbps != 6 {
-		t.Errorf("on a congested path %v", narrow)
+	path := &bottleneck{kbps: 12, base: 50 * ms, deepest: 60}
+	if a, _, _ := over(rule, &c, path, 120); a.FrameMillis != 120 || !a.DTX || a.BitrateKbps > 10 {
+		t.Errorf("on 12 kbps %v, want 120 ms and DTX", a)
+	}
+	path.kbps = 1000
+	if a, _, _ := over(rule, &c, path, 60); a.FrameMillis != 20 || a.DTX || a.BitrateKbps != 32 {
+		t.Errorf("back on a wide path %v", a)
+	}
+}
+
+func TestTelegramChangesToAFasterRelay(t *testing.T) {
+	for _, test := range []struct {
+		name            string
+		direct          time.Duration
+		udp, tcp        time.Duration
+		want, afterward model.Transport // and after the relay has become slow over UDP
+	}{
+		{"a relay as far", 100 * ms, 100 * ms, 100 * ms, model.TransportDirect, model.TransportDirect},
+		{"at 0.65", 100 * ms, 65 * ms, 65 * ms, model.TransportDirect, model.TransportDirect},
+		{"at 0.55", 100 * ms, 55 * ms, 55 * ms, model.TransportRelayUDP, model.TransportRelayTCP},
+		{"UDP is throttled, TCP counts twice", 3000 * ms, 2500 * ms, 100 * ms, model.TransportRelayTCP, model.TransportRelayTCP},
+		{"only TCP, too far", 100 * ms, -1, 40 * ms, model.TransportDirect, model.TransportDirect},
+	} {
+		rule := rival.Telegram().New(1)
+		pinger := rule.(policy.Pinger)
+		c := model.Context{Network: model.NetworkWiFi}
+		ping := func(udp time.Duration) (a model.Action) {
+			for range 6 {
+				if udp > 0 {
+					pinger.Pinged(model.TransportRelayUDP, udp)
+				}
+				pinger.Pinged(model.TransportRelayTCP, test.tcp)
+				a = rule.Decide(&c, measured(0, test.direct))
+				c.Previous = a
+			}
+			return a
+		}
+		if a := ping(test.udp); a.Transport != test.want {
+			t.Errorf("%s: %v, want %v", test.name, a, test.want)
+		}
+		if test.udp > 0 {
+			if a := ping(10 * time.Second); a.Transport != test.afterward {
+				t.Errorf("%s, and then slow over UDP: %v, want %v", test.name, a, test.afterward)
+			}
+		}
+	}
+	if rule := rival.Telegram().New(0); rule.(policy.Pinger).Relay() != 0 {
+		t.Error("pings a relay that is not there")
 	}
 }
 

@@ -13,7 +13,8 @@ func Tgcalls() Rival {
 	return Rival{
 		Name: "tgcalls", About: "WebRTC at 6..32 kbps from 8, 120 ms frames, FEC on", Every: time.Second,
 		New: func(relay model.Site) policy.Rule {
-			return &tgcalls{escape: escape{relay: relay}, estimate: newEstimate(8, 6, 32)}
+			headers := overheadKbps(model.TransportDirect, tgcallsFrame)
+			return &tgcalls{escape: escape{relay: relay}, estimate: newEstimate(tgcallsStart+headers, tgcallsMin, 300)}
 		},
 	}
 }
@@ -23,14 +24,18 @@ type tgcalls struct {
 	estimate estimate
 }
 
-const tgcallsFrame = 120
+const (
+	tgcallsFrame                         = 120
+	tgcallsMin, tgcallsStart, tgcallsMax = 6, 8, 32 // kbps
+)
 
-func (t *tgcalls) Decide(_ *model.Context, m *model.Measurement) model.Action {
-	kbps := int(t.estimate.next(m))
+func (t *tgcalls) Decide(c *model.Context, m *model.Measurement) model.Action {
+	path := t.estimate.take(m, c.Previous.Transport)
+	kbps := uint8(min(max(audioKbps(path, c.Previous.Transport, tgcallsFrame), tgcallsMin), tgcallsMax))
 	return t.apply(model.Action{
-		Codec: model.CodecOpus, BitrateKbps: uint8(kbps), Bandwidth: model.AutomaticBandwidth(uint8(kbps)), FrameMillis: tgcallsFrame,
-		ExpectedLoss: expected(m.LossBefore), Transport: model.TransportDirect,
-	}, m)
+		Codec: model.CodecOpus, BitrateKbps: kbps, Bandwidth: model.AutomaticBandwidth(kbps), FrameMillis: tgcallsFrame,
+		ExpectedLoss: expected(m.LossBefore),
+	}, c, m)
 }
 
 // expected is the loss WebRTC tells its encoder when FEC is on: what receiver reports show, in percent. At 0 the encoder

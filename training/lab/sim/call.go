@@ -109,6 +109,7 @@ type call struct {
 	result Result
 	move   move
 
+	pinger    *pinger // of the caller; nil where nothing is pinged
 	beats     beats
 	exchanges int32         // of setting up, so far
 	offered   time.Duration // when the callee was last offered a path
@@ -210,6 +211,7 @@ func (c *call) talk(begin time.Duration) error {
 	c.result.Stage = model.StageMedia
 	end := begin + c.plan.Duration
 	first := c.move.former
+	c.pinger = newPinger(c.sides[caller].driver.Pinger(), [2]wire{c.sides[0].wire, c.sides[1].wire}, caller, &c.beyond, begin)
 	for _, s := range c.sides {
 		s.phase += begin
 		s.startClocks(begin)
@@ -260,6 +262,7 @@ func (c *call) step(s *side, now time.Duration) error {
 		s.driver.Step(c.epoch.Add(now))
 	}
 	if s == c.sides[caller] {
+		c.pinger.step(now)
 		c.moveOn(now)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/policy"
 )
 
 // Setting up a call as the clients of package lab do: the caller gathers its candidates, then the callee does, then both
@@ -43,9 +44,7 @@ var (
 
 // setUp makes the call ready for media from the time it returns, or gives up.
 func (c *call) setUp() (ready time.Duration, ok bool) {
-	action := c.sides[caller].driver.Action()
-	c.move.former = c.beyond.begin(policyTransport{action.Transport, action.Site})
-	paths, now, ok := c.establish(0, c.move.former, setupPatience)
+	paths, now, ok := c.connect()
 	for _, e := range handshake {
 		if ok {
 			now, ok = c.over(e, paths, now, setupPatience)
@@ -60,6 +59,30 @@ func (c *call) setUp() (ready time.Duration, ok bool) {
 	}
 	c.use(paths)
 	return now, ok
+}
+
+// wayPatience is how long a client that has other candidates waits for those it prefers. ICE checks them side by side
+// (RFC 8445, section 6.1.4); one after the other takes a call some seconds longer to be set up, and ends at the same pair.
+const wayPatience = 3 * time.Second
+
+// connect finds the path that the call is set up by: that of the first decision, or, where the rule knows others, the first
+// that works.
+func (c *call) connect() (paths [2]path, now time.Duration, ok bool) {
+	driver := c.sides[caller].driver
+	action := driver.Action()
+	first := policy.TransportLock{Transport: action.Transport, Site: action.Site}
+	ways := append([]policy.TransportLock{first}, driver.Ways()...)
+	for i, way := range ways {
+		deadline := setupPatience
+		if i < len(ways)-1 {
+			deadline = min(now+wayPatience, setupPatience)
+		}
+		c.move.former = c.beyond.begin(policyTransport{way.Transport, way.Site})
+		if paths, now, ok = c.establish(now, c.move.former, deadline); ok {
+			break
+		}
+	}
+	return paths, now, ok
 }
 
 // use makes both sides send by a path.

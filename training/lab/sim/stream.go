@@ -92,9 +92,7 @@ func newStreams(wires [2]wire, t policyTransport, b *beyond) *streams {
 
 // connect sets a side's connection up.
 func (s *streams) connect(now time.Duration, side int, deadline time.Duration) (done time.Duration, ok bool) {
-	s.advance(now)
-	s.sides[side].ends[client] = tcp.Dial(now)
-	s.flush(now, side, client)
+	s.open(now, side)
 	for !s.sides[side].up() {
 		if now = max(s.soonest(), now); now >= deadline {
 			return deadline, false
@@ -102,6 +100,13 @@ func (s *streams) connect(now time.Duration, side int, deadline time.Duration) (
 		s.advance(now)
 	}
 	return now, true
+}
+
+// open begins to set a side's connection up.
+func (s *streams) open(now time.Duration, side int) {
+	s.advance(now)
+	s.sides[side].ends[client] = tcp.Dial(now)
+	s.flush(now, side, client)
 }
 
 func (c *connection) up() bool { return c.ends[client].Established() }
