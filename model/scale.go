@@ -1,9 +1,6 @@
 package model
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // Bucket is an index on a Scale: 0 = not measured, 1..Scale.Buckets() = the intervals from the lowest up.
 type Bucket uint8
@@ -25,13 +22,22 @@ type Scale struct {
 // float64 spell out; those bits, read as an integer, grow with the number. The cells are so small that none holds more than
 // one bound.
 type scaleIndex struct {
-	begin int64   // the cell of the first bound
-	below []uint8 // by cell from there on: how many bounds are in the cells before it
-	bound []int64 // the bits of the bounds, and of what no number reaches
+	shift uint8 // which leaves the bits that spell out a cell
+	begin int64 // the cell of the first bound
+	cells []scaleCell
 }
 
-// cellShift leaves the exponent and seven bits: 128 cells to each power of two.
-const cellShift = 52 - 7
+// scaleCell is what a cell knows of its numbers.
+type scaleCell struct {
+	bound int64 // the bits of the bound in the cell, or of the next one; of the last cell, what no number reaches
+	above int64 // the bucket of the numbers from the bound on
+}
+
+// The bits of a float64 after its exponent, and into how many cells they may divide a power of two: 1 to 256.
+const (
+	mantissaBits = 52
+	mostCellBits = 8
+)
 
 // bucket is Scale.Bucket, short enough to be inlined.
 func (x *scaleIndex) bucket(v float64) Bucket {
@@ -40,36 +46,37 @@ func (x *scaleIndex) bucket(v float64) Bucket {
 	}
 	bits := int64(math.Float64bits(v))
 	bits &^= bits >> 63 // negative numbers are as good as 0
-	cell := bits>>cellShift - x.begin
-	cell &^= cell >> 63 // before the first cell: as good as in it
-	over := int64(len(x.below)-1) - cell
-	cell += over & (over >> 63) // after the last one
-	below := x.below[cell]
-	return Bucket(int64(below) + 2 + (bits-x.bound[below])>>63) // one less where the number is below the cell's bound
+	cell := min(max(bits>>(x.shift&63)-x.begin, 0), int64(len(x.cells)-1))
+	c := &x.cells[cell]
+	return Bucket(c.above + (bits-c.bound)>>63) // one less below the bound
 }
 
-// indexed gives a scale its index: its bounds must be positive and at least 1 % apart.
+// indexed gives a scale its index, with as few cells as tell its bounds apart: they must be positive and at least 1 %
+// apart.
 func indexed(s *Scale) *Scale {
-	x := &s.index
-	for i, step := range append(slices.Clone(s.Steps), math.NaN()) {
-		bits := int64(math.Float64bits(step))
-		x.bound = append(x.bound, bits)
-		if i == 0 {
-			x.begin = bits >> cellShift
-		}
-		if i == len(s.Steps) {
-			x.below = append(x.below, uint8(i)) // whatever is larger
-			break
-		}
-		cell := int(bits>>cellShift - x.begin)
-		if cell < len(x.below) {
-			panic("scale " + s.Name + ": two bounds in a cell")
-		}
-		for len(x.below) <= cell {
-			x.below = append(x.below, uint8(i))
+	for bits := range mostCellBits + 1 {
+		if s.index.divide(s.Steps, mantissaBits-uint8(bits)) {
+			return s
 		}
 	}
-	return s
+	panic("scale " + s.Name + ": two bounds in a cell")
+}
+
+// divide makes the cells, unless two bounds would share one.
+func (x *scaleIndex) divide(steps []float64, shift uint8) bool {
+	*x = scaleIndex{shift: shift, begin: int64(math.Float64bits(steps[0])) >> shift}
+	for i, step := range steps {
+		bits := int64(math.Float64bits(step))
+		cell := int(bits>>shift - x.begin)
+		if cell < len(x.cells) {
+			return false
+		}
+		for len(x.cells) <= cell {
+			x.cells = append(x.cells, scaleCell{bits, int64(i + 2)})
+		}
+	}
+	x.cells = append(x.cells, scaleCell{math.MaxInt64, int64(len(steps) + 2)})
+	return true
 }
 
 // Buckets is the number of intervals; valid buckets are 0..Buckets().
@@ -80,7 +87,7 @@ func (s *Scale) Valid(b Bucket) bool { return int(b) <= s.Buckets() }
 
 // Bucket finds the interval v falls into; a bound belongs to the interval above it. NaN is "not measured".
 func (s *Scale) Bucket(v float64) Bucket {
-	if len(s.index.below) > 0 {
+	if len(s.index.cells) > 0 {
 		return s.index.bucket(v)
 	}
 	if math.IsNaN(v) {
