@@ -1,6 +1,7 @@
 package network
 
 import (
+	"bytes"
 	"embed"
 	"fmt"
 	"io"
@@ -115,10 +116,14 @@ func readBounded(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // only read from
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
+	var buffer bytes.Buffer
+	if info, err := f.Stat(); err == nil {
+		buffer.Grow(int(min(info.Size(), limit)) + bytes.MinRead) // once, not by doubling
+	}
+	if _, err := buffer.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
 		return nil, err
 	}
+	data := buffer.Bytes()
 	if int64(len(data)) > limit {
 		return nil, fmt.Errorf("%s is longer than the %d bytes allowed", path, limit)
 	}

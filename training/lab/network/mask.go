@@ -1,7 +1,6 @@
 package network
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -42,22 +41,28 @@ func LoadMask(path string) (*Mask, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load loss mask: %w", err)
 	}
-	return ParseMask(bytes.NewReader(data), filepath.Base(path))
+	return parseMask(data, filepath.Base(path))
 }
 
-// ParseMask reads a loss mask: one 0 or 1 a line for each 20 ms packet, 1 = lost. A line may also hold the digits of
-// several packets without blanks. Anything else is an error that names the line. At most MaxTraceBytes are read.
+// ParseMask reads a loss mask: a 0 or 1 for each 20 ms packet, 1 = lost, one or more a line, with blanks, commas or nothing
+// between them, or a JSON list. Comments are left out (see ParseTrace). Anything else is an error that names the line. At
+// most MaxTraceBytes are read.
 func ParseMask(r io.Reader, name string) (*Mask, error) {
 	data, err := readAll(r)
 	if err != nil {
 		return nil, fmt.Errorf("loss mask %s: %w", name, err)
 	}
+	return parseMask(data, name)
+}
+
+func parseMask(data []byte, name string) (*Mask, error) {
 	m := &Mask{name: name}
-	err = eachLine(data, func(_ int, line []byte) error {
-		for _, c := range line {
-			if c != '0' && c != '1' {
-				return fmt.Errorf("%s is not 0 (received) or 1 (lost)", quote(line))
-			}
+	err := newText(flat(data)).each(func(_ int, line []byte) error {
+		digits, ok := bits(line)
+		if !ok {
+			return fmt.Errorf("%s is not 0 (received) or 1 (lost)", quote(line))
+		}
+		for _, c := range digits {
 			m.lost = append(m.lost, c == '1')
 		}
 		return nil

@@ -2,6 +2,7 @@ package network_test
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -50,6 +51,130 @@ func TestRecogniseGoesByContent(t *testing.T) {
 	}
 	if got := network.Recognise([]byte(strings.Repeat("1\n", 500))); got != network.FormatMask {
 		t.Errorf("ten seconds of loss are taken for %v", got)
+	}
+}
+
+// lines are n lines that each number makes.
+func lines(n int, line func(i int) string) string {
+	var all strings.Builder
+	for i := range n {
+		all.WriteString(line(i) + "\n")
+	}
+	return all.String()
+}
+
+// wandering is like round trip times: never far below the usual, sometimes far above it.
+func wandering(i int) float64 { return 45 + float64(i*7919%13) + float64(60*(i%29/28)) }
+
+// losses is a mask that begins without a loss.
+func losses(i int) int { return i % 17 / 15 }
+
+// TestLoadRecordingTakes says what files are taken for that are written a little differently from the public sets.
+func TestLoadRecordingTakes(t *testing.T) {
+	const steps = `{"duration_ms": 1000, "bandwidth_kbps": 300, "latency_ms": 50}`
+	digits := func(n int, between string) string {
+		return strings.TrimSuffix(strings.ReplaceAll(lines(n, func(i int) string { return fmt.Sprint(losses(i)) }), "\n", between), between)
+	}
+	rates := func(line string) string {
+		return lines(20, func(i int) string { return fmt.Sprintf(line, 0.5*float64(i), 1.5+float64(i%3)) })
+	}
+	rtt := func(line string, scale float64) string {
+		return lines(200, func(i int) string { return fmt.Sprintf(line, wandering(i)*scale) })
+	}
+	const mask, trace, series = 4 * time.Second, 10 * time.Second, 50 * time.Millisecond
+	for _, c := range []struct {
+		name, content string
+		format        network.Format
+		want          time.Duration // of the mask or trace, or about the mean round trip
+		taken         string
+	}{
+		{"long.txt", digits(200, ""), network.FormatMask, mask, "20 ms"},
+		{"very-long.txt", digits(2000, ""), network.FormatMask, 10 * mask, "20 ms"},
+		{"blanks.txt", digits(200, " "), network.FormatMask, mask, "20 ms"},
+		{"commas.csv", digits(200, ","), network.FormatMask, mask, "20 ms"},
+		{"list.json", "[" + digits(200, ", ") + "]", network.FormatMask, mask, "20 ms"},
+		{"comment.txt", "# 1 = lost\n" + digits(200, "\n"), network.FormatMask, mask, "20 ms"},
+		{"header.txt", "lost\n" + digits(200, "\n"), network.FormatMask, mask, "20 ms"},
+		{"floats.txt", digits(200, ".0\n") + ".0", network.FormatMask, mask, "20 ms"},
+		{"windows.txt", "\ufeff" + digits(200, "\r\n"), network.FormatMask, mask, "20 ms"},
+
+		{"plain.txt", rates("%v %v"), network.FormatRates, trace, "Mbit/s"},
+		{"comma.csv", rates("%v,%v"), network.FormatRates, trace, "Mbit/s"},
+		{"semicolon.csv", rates("%v;%v"), network.FormatRates, trace, "Mbit/s"},
+		{"units.txt", rates("%vs %vMbps"), network.FormatRates, trace, "Mbit/s"},
+		{"comment.txt", "# seconds Mbps\n" + rates("%v\t%v"), network.FormatRates, trace, "Mbit/s"},
+		{"header.csv", "time_s,mbps\n" + rates("%v,%v"), network.FormatRates, trace, "time_s and mbps"},
+		{"millis.csv", "timestamp_ms,loss,throughput_kbps\n" + lines(20, func(i int) string { return fmt.Sprintf("%d,0,1500", 500*i) }), network.FormatRates, trace, "throughput_kbps"},
+		{"pairs.json", "[[0, 1.5], [1, 2], [2, 0.4]]", network.FormatRates, 3 * time.Second, "Mbit/s"},
+
+		{"steps.json", "[" + steps + "," + steps + "]", network.FormatSteps, 2 * time.Second, "JSON"},
+		{"mark.json", "\ufeff[" + steps + "]", network.FormatSteps, time.Second, "JSON"},
+		{"lines.json", steps + "\n" + steps + "\n" + steps, network.FormatSteps, 3 * time.Second, "JSON"},
+		{"within.json", `{"name": "bus", "trace": [` + steps + "]}", network.FormatSteps, time.Second, "JSON"},
+		{"more.json", `[{"duration_ms": 1000, "bandwidth_kbps": 300, "loss": 0.1, "buffer": [1]}]`, network.FormatSteps, time.Second, "JSON"},
+		{"camel.json", `[{"durationMs": 1000, "bandwidthKbps": 300}]`, network.FormatSteps, time.Second, "JSON"},
+		{"other-units.json", `[{"duration": 1.5, "bandwidth_mbps": 3}]`, network.FormatSteps, 1500 * time.Millisecond, "JSON"},
+		{"times.json", `[{"time": 0, "throughput_mbps": 3}, {"time": 2, "throughput_mbps": 1}]`, network.FormatSteps, 4 * time.Second, "JSON"},
+
+		{"mark.up", "\ufeff5\n9\n17\n", network.FormatChances, 17 * time.Millisecond, "Mahimahi"},
+		{"epoch.down", "1400000000000\n1400000000005\n1400000000040\n", network.FormatChances, 40 * time.Millisecond, "Mahimahi"},
+		{"late.up", lines(100, func(i int) string { return fmt.Sprint(900 + 10*i) }), network.FormatChances, 1890 * time.Millisecond, "Mahimahi"},
+
+		{"x.txt", rtt("%v", 1), network.FormatSeries, series, "ms"},
+		{"constant.txt", lines(200, func(int) string { return "40" }), network.FormatSeries, 40 * time.Millisecond, "near 0"},
+		{"sorted.txt", lines(200, func(i int) string { return fmt.Sprint(19 + i/4) }), network.FormatSeries, 43 * time.Millisecond, "near 0"},
+		{"seconds.txt", rtt("%.4f", 0.001), network.FormatSeries, series, "seconds, as"},
+		{"exponents.txt", rtt("%.3e", 1), network.FormatSeries, series, "ms"},
+		{"sequence.txt", lines(200, func(i int) string { return fmt.Sprintf("%d %v", i, wandering(i)+0.5) }), network.FormatSeries, series, "numbers of lines"},
+		{"units.txt", rtt("%v ms", 1), network.FormatSeries, series, "ms"},
+		{"glued.txt", rtt("%vms", 1), network.FormatSeries, series, "ms"},
+		{"header.txt", "rtt_ms\n" + rtt("%v", 1), network.FormatSeries, series, "ms"},
+		{"columns.csv", "seq,rtt_s\n" + rtt("1,%.4f", 0.001), network.FormatSeries, series, "rtt_s"},
+		{"lost.txt", "*\n" + rtt("%v", 1) + "*\n", network.FormatSeries, series, "ms"},
+		{
+			"ping.txt", "PING 192.0.2.1 (192.0.2.1) 56(84) bytes of data.\n" + rtt("64 bytes from 192.0.2.1: icmp_seq=1 ttl=57 time=%.1f ms", 1) +
+				"no answer yet for icmp_seq=201\n\n--- 192.0.2.1 ping statistics ---\n201 packets transmitted, 200 received\n",
+			network.FormatSeries, series, "ping",
+		},
+	} {
+		path := filepath.Join(t.TempDir(), c.name)
+		if err := os.WriteFile(path, []byte(c.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := network.LoadRecording(path)
+		if err != nil {
+			t.Errorf("%s, %v: %v", c.name, c.format, err)
+			continue
+		}
+		var got, off time.Duration
+		switch {
+		case r.Mask != nil:
+			got = r.Mask.Duration()
+			for i, lost := range r.Mask.Lost() {
+				if lost != (losses(i) == 1) {
+					t.Fatalf("%s: packet %d lost: %v", c.name, i, lost)
+				}
+			}
+		case r.Trace != nil:
+			got = r.Trace.Duration()
+		case r.Series != nil:
+			got, off = r.Series.Mean(), 4*time.Millisecond
+		}
+		if r.Format != c.format || c.want > 0 && (got-c.want).Abs() > off || !strings.Contains(r.Taken, c.taken) {
+			t.Errorf("%s: %v of %v, taken for %s; want %v of %v, %q", c.name, r.Format, got, r.Taken, c.format, c.want, c.taken)
+		}
+	}
+}
+
+// TestNoRecording: what is plainly something else is no recording.
+func TestNoRecording(t *testing.T) {
+	for name, content := range map[string]string{
+		"prices.csv": "item,price\nbread,1\nmilk,2\n", "ages.csv": "name,age,height\n1,2,3\n4,5,6\n", "three.txt": lines(20, func(i int) string { return fmt.Sprintf("%d 1.5 7", i) }),
+		"config.yml": "a: 1\nb: 2\n", "data.json": `{"people": [1, 2]}`, "image.png": "\x89PNG\r\n\x1a\n\x00\x00", "words.txt": "one\ntwo\nthree\n",
+	} {
+		if got := network.Recognise([]byte(content)); got != network.FormatUnknown {
+			t.Errorf("%s is taken for %v", name, got)
+		}
 	}
 }
 

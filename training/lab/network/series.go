@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"path/filepath"
-	"strconv"
 	"time"
 )
 
@@ -46,22 +45,65 @@ func LoadSeries(path string) (*Series, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load round trip times: %w", err)
 	}
-	return ParseSeries(bytes.NewReader(data), filepath.Base(path))
+	name := filepath.Base(path)
+	return parseSeries(data, name, seriesReading(data, name))
 }
 
-// ParseSeries reads round trip times, one a line, in milliseconds. A line that is no number, a time that is not above 0
-// and one above 20 s are errors that name the line. At most MaxTraceBytes are read.
+// ParseSeries reads round trip times, one a line, in milliseconds or with a unit, beside the numbers of lines or not, or
+// what the ping command prints. A ping without an answer ("*", or as ping says it) repeats the time before. A line that is
+// no number, a time that is not above 0 and one above 20 s are errors that name the line. At most MaxTraceBytes are read.
 func ParseSeries(r io.Reader, name string) (*Series, error) {
 	data, err := readAll(r)
 	if err != nil {
 		return nil, fmt.Errorf("round trip times %s: %w", name, err)
 	}
+	return parseSeries(data, name, seriesReading(data, name))
+}
+
+// seriesReading is how to read what is known to be round trip times.
+func seriesReading(data []byte, name string) reading {
+	if how := recognise(data, name); how.format == FormatSeries {
+		return how
+	}
+	return reading{format: FormatSeries, inMilli: 1}
+}
+
+func parseSeries(data []byte, name string, how reading) (*Series, error) {
 	s := &Series{name: name}
-	err = eachLine(data, func(_ int, line []byte) error {
-		ms, err := strconv.ParseFloat(string(line), 64)
-		switch {
-		case err != nil || math.IsNaN(ms):
+	unanswered := func() {
+		if n := len(s.millis); n > 0 {
+			s.millis = append(s.millis, s.millis[n-1])
+		}
+	}
+	err := newText(flat(data)).each(func(_ int, line []byte) error {
+		fields := fieldsOf(line)
+		if how.pings {
+			ms, ok := pingTime(line)
+			if !ok {
+				if pingLost(line) {
+					unanswered()
+				}
+				return nil
+			}
+			fields, how.time = [][]byte{ms}, 0
+		}
+		if how.time == 0 && len(fields) > 1 && !how.wide || len(fields) <= how.time {
 			return fmt.Errorf("%s is not a number of milliseconds", quote(line))
+		}
+		field := fields[how.time]
+		if string(field) == "*" {
+			unanswered()
+			return nil
+		}
+		ms, unit, ok := figure(field)
+		if perMilli[unit] > 0 {
+			ms *= perMilli[unit]
+		} else {
+			ms *= how.inMilli
+		}
+		switch {
+		case !ok || math.IsNaN(ms) || perBit[unit] > 0:
+			return fmt.Errorf("%s is not a number of milliseconds", quote(field))
 		case ms < 0:
 			return fmt.Errorf("round trip time %v ms is negative", ms)
 		case ms == 0 || ms > maxRoundTripMillis:
@@ -77,6 +119,29 @@ func ParseSeries(r io.Reader, name string) (*Series, error) {
 		return nil, fmt.Errorf("round trip times %s: %w", name, err)
 	}
 	return s, nil
+}
+
+// pingTime is the round trip time in a line of the ping command: "... time=12.3 ms".
+func pingTime(line []byte) ([]byte, bool) {
+	for _, mark := range []string{"time=", "time<"} {
+		if _, after, found := bytes.Cut(line, []byte(mark)); found {
+			if fields := fieldsOf(after); len(fields) > 0 {
+				return fields[0], true
+			}
+		}
+	}
+	return nil, false
+}
+
+// pingLost reports whether a line of the ping command says that nothing came back.
+func pingLost(line []byte) bool {
+	lower := bytes.ToLower(line)
+	for _, sign := range []string{"timeout", "timed out", "no answer", "unreachable"} {
+		if bytes.Contains(lower, []byte(sign)) {
+			return true
+		}
+	}
+	return string(line) == "*"
 }
 
 // seriesPlayer plays a series in a loop.

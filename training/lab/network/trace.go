@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// MaxTraceBytes bounds a trace file; the longest public recordings have a fifth of it.
-const MaxTraceBytes = 16 << 20
+// MaxTraceBytes bounds a recording, and with it the memory that reading one takes, which is some times as much. The longest
+// public recordings have a fortieth of it.
+const MaxTraceBytes = 128 << 20
 
 // maxTraceDuration bounds how long one pass through a trace may last.
 const maxTraceDuration = 7 * 24 * time.Hour
@@ -139,43 +140,73 @@ func LoadTrace(path string) (*Trace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load trace: %w", err)
 	}
-	return ParseTrace(bytes.NewReader(data), filepath.Base(path))
+	name := filepath.Base(path)
+	return parseTrace(data, name, traceReading(data, name))
 }
 
 // ParseTrace recognises three public formats by their content:
 //
 //   - Mahimahi: one whole number a line, the millisecond of a chance to send 1500 bytes, ascending, repeated for several
-//     chances; the last line is the length of the trace.
-//   - JSON: a list of {"duration_ms": ..., "bandwidth_kbps": ...}; a latency_ms is accepted and not used, because the
-//     public sets hold a constant there that was never measured.
-//   - two columns: seconds and Mbit/s, the rate until the next line; the last line lasts as long as the one before.
+//     chances; the last line is the length of the trace. Milliseconds since 1970 count from the first line.
+//   - JSON: objects of {"duration_ms": ..., "bandwidth_kbps": ...}, in a list, in a list within an object, or one a line. Keys
+//     may have other units (bandwidth_mbps) or tell when a step begins (time_s) instead of how long it is. All others, as
+//     latency_ms, are not used: the public sets hold constants there that were never measured.
+//   - two columns: seconds and Mbit/s, the rate until the next line; the last line lasts as long as the one before. Blanks,
+//     commas or semicolons separate them. Figures may have units; a first line of names tells the columns and their units.
 //
-// Capacity may be zero for any length of time, but not throughout. Errors name the trace, the line and what was found.
-// At most MaxTraceBytes are read.
+// A byte order mark, blank lines and comments (#, // or %) are left out. Capacity may be zero for any length of time, but not
+// throughout. Errors name the trace, the line and what was found. At most MaxTraceBytes are read.
 func ParseTrace(r io.Reader, name string) (*Trace, error) {
-	data, err := io.ReadAll(io.LimitReader(r, MaxTraceBytes+1))
+	data, err := readAll(r)
 	if err != nil {
 		return nil, fmt.Errorf("trace %s: %w", name, err)
 	}
-	if len(data) > MaxTraceBytes {
-		return nil, fmt.Errorf("trace %s: longer than the %d bytes allowed", name, MaxTraceBytes)
+	return parseTrace(data, name, traceReading(data, name))
+}
+
+// traceReading is how to read what is known to be a capacity: by the first line, where most lines do not tell.
+func traceReading(data []byte, name string) reading {
+	how := recognise(data, name)
+	switch how.format {
+	case FormatChances, FormatSteps, FormatRates:
+		return how
 	}
-	t := &Trace{name: name}
-	text := bytes.TrimSpace(data)
-	firstLine, _, _ := bytes.Cut(text, []byte("\n"))
-	fields := len(bytes.Fields(firstLine))
+	begin := bytes.TrimSpace(newText(data).data)
+	if len(begin) > 0 && begin[0] == '[' {
+		return reading{format: FormatSteps}
+	}
+	fields := 0
+	_ = newText(data).each(func(_ int, line []byte) error {
+		fields = len(fieldsOf(line))
+		return errStop
+	})
 	switch {
-	case len(text) == 0:
+	case len(begin) > 0 && begin[0] == '{':
+	case fields == 1:
+		return reading{format: FormatChances}
+	case fields == 2:
+		return reading{format: FormatRates, rate: 1, inMilli: 1e3, inBits: 1e6}
+	}
+	return reading{}
+}
+
+func parseTrace(data []byte, name string, how reading) (*Trace, error) {
+	t := &Trace{name: name}
+	var err error
+	clean := newText(data).data
+	switch begin := bytes.TrimSpace(clean); {
+	case len(begin) == 0:
 		err = fmt.Errorf("it is empty")
-	case text[0] == '[':
-		err = t.parseSteps(data)
-	case text[0] != '{' && fields == 1:
+	case how.format == FormatSteps:
+		err = t.parseSteps(clean)
+	case how.format == FormatChances:
 		err = t.parseChances(data)
-	case text[0] != '{' && fields == 2:
-		err = t.parseRates(data)
+	case how.format == FormatRates:
+		err = t.parseRates(data, how)
 	default:
-		err = fmt.Errorf("line 1: %s is none of: a millisecond a line (Mahimahi), a JSON list of {duration_ms, bandwidth_kbps}, "+
-			"two columns seconds and Mbit/s", quote(firstLine))
+		line, _, _ := bytes.Cut(begin, []byte("\n"))
+		err = fmt.Errorf("line 1: %s is none of: a millisecond a line (Mahimahi), JSON objects of duration_ms and bandwidth_kbps, "+
+			"two columns of seconds and Mbit/s", quote(bytes.TrimSpace(line)))
 	}
 	if err == nil {
 		err = t.check()

@@ -134,6 +134,7 @@ func (g *group) network() Network {
 	n := Network{Name: g.stem, Source: part.ReplaceAllString(g.stem, ""), Weight: 1}
 	if g.whole != nil && g.whole.Profile != nil {
 		profile := *g.whole.Profile
+		n.Taken = []string{g.whole.Taken}
 		n.Profile, n.Type = &profile, profile.Network
 		return n
 	}
@@ -160,6 +161,7 @@ func (g *group) network() Network {
 	}{{"up", g.up, &p.Up}, {"down", down, &p.Down}} {
 		if way.r != nil {
 			recorded = append(recorded, apply(way.r, p, way.d)+" "+way.name)
+			n.Taken = append(n.Taken, way.r.Taken)
 		}
 	}
 	p.About = fmt.Sprintf("Recorded %s of %s, taken for %v %s; everything else is that of the profile %s, whose file says what is measured and what is chosen.",

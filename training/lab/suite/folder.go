@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -17,7 +16,7 @@ import (
 
 // FolderOptions says how folders of recordings become a suite.
 type FolderOptions struct {
-	// SkipBad lists files that cannot be read instead of failing on the first one.
+	// SkipBad leaves files out that cannot be read, and lists them, instead of failing.
 	SkipBad bool
 	// ValidationShare is the part of the sources that is held out, rounded to whole sources in each folder; 0 stands for
 	// DefaultValidationShare, and a negative one holds nothing out.
@@ -44,8 +43,8 @@ type Skipped struct {
 //
 // The source of a network is its recording, so the split never cuts one: files that are parts of one (X_part1, X_part2)
 // share a source. In each folder DefaultValidationShare of the
-// recordings, picked by a hash of the name, are held out. READMEs and licences are listed as documents. Any other file
-// that cannot be read is an error that names the file, or with SkipBad an entry of the list.
+// recordings, picked by a hash of the name, are held out. READMEs and licences are listed as documents. Any other files
+// that cannot be read are an error that names all of them, or with SkipBad entries of the list. Links are followed.
 func FromFolders(dirs []string, o FolderOptions) (*Suite, []Skipped, error) {
 	if o.ValidationShare == 0 {
 		o.ValidationShare = DefaultValidationShare
@@ -55,18 +54,22 @@ func FromFolders(dirs []string, o FolderOptions) (*Suite, []Skipped, error) {
 	}
 	s := &Suite{Name: "folders", About: "Recordings of " + strings.Join(dirs, ", ") + "."}
 	var skipped []Skipped
+	var bad []error
 	for _, dir := range dirs {
-		groups, left, err := collect(dir, o.SkipBad)
-		if err != nil {
+		c := collection{skipBad: o.SkipBad, pairs: map[string]*group{}, seen: map[string]bool{}}
+		if err := c.open(dir); err != nil {
 			return nil, skipped, err
 		}
-		skipped = append(skipped, left...)
-		if len(groups) == 0 {
+		skipped, bad = append(skipped, c.skipped...), append(bad, c.bad...)
+		if len(c.groups) == 0 && len(c.bad) == 0 {
 			return nil, skipped, fmt.Errorf("no recording in %s: want traces, loss masks or round trip times", dir)
 		}
-		for _, g := range groups {
+		for _, g := range c.groups {
 			s.Networks = append(s.Networks, g.network())
 		}
+	}
+	if len(bad) > 0 {
+		return nil, skipped, fmt.Errorf("%w\nmend or remove what is named, or skip what cannot be read (--skip-bad)", errors.Join(bad...))
 	}
 	s.nameApart()
 	s.split(max(o.ValidationShare, 0))
@@ -76,63 +79,95 @@ func FromFolders(dirs []string, o FolderOptions) (*Suite, []Skipped, error) {
 	return s, skipped, nil
 }
 
-// collect reads every file below a folder, or the one file that it is, in the order of their names.
-func collect(dir string, skipBad bool) ([]*group, []Skipped, error) {
-	root, err := filepath.EvalSymlinks(dir)
+// collection is what a folder holds.
+type collection struct {
+	skipBad bool
+	root    string // its base name stands before the paths of files
+	groups  []*group
+	pairs   map[string]*group
+	skipped []Skipped
+	bad     []error
+	seen    map[string]bool // folders, by what links lead to
+}
+
+// open reads every file below a folder, or the one file that it is, in the order of their names.
+func (c *collection) open(dir string) error {
+	real, err := filepath.EvalSymlinks(dir)
+	if err == nil {
+		real, err = filepath.Abs(real)
+	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("networks: %w", err)
+		return fmt.Errorf("networks: %w", err)
 	}
-	var groups []*group
-	var skipped []Skipped
-	pairs := make(map[string]*group)
-	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return fmt.Errorf("networks: %w", err)
-		}
-		hidden := strings.HasPrefix(entry.Name(), ".") && path != root
-		switch {
-		case entry.IsDir() && hidden:
-			return fs.SkipDir
-		case entry.IsDir() || hidden:
-			return nil
-		}
-		recording, err := loadRecording(path, entry)
-		if err != nil {
-			document := recording == nil && isDocument(entry.Name())
-			if !document && !skipBad {
-				return fmt.Errorf("%s: %w; mend or remove it, or skip what cannot be read (--skip-bad)", path, err)
-			}
-			skipped = append(skipped, Skipped{Path: path, Reason: err.Error(), Document: document})
-			return nil
-		}
-		relative := filepath.Join(filepath.Base(root), relativePath(root, path))
-		stem, way := DirectionOf(relative)
-		if recording.Profile != nil {
-			way = Unsaid
-		}
-		g := pairs[stem]
-		if way == Unsaid || g == nil || !g.put(way, recording) {
-			g = &group{stem: stem}
-			g.put(way, recording)
-			groups = append(groups, g)
-			if way != Unsaid {
-				pairs[stem] = g
-			}
-		}
+	c.root = filepath.Base(real)
+	info, err := os.Stat(real)
+	switch {
+	case err != nil:
+		return fmt.Errorf("networks: %w", err)
+	case info.IsDir():
+		return c.folder(dir, c.root)
+	}
+	c.file(dir, c.root)
+	return nil
+}
+
+// folder reads what is in a folder; relative is its path from the one that was given.
+func (c *collection) folder(path, relative string) error {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return fmt.Errorf("networks: %w", err)
+	}
+	if c.seen[real] {
 		return nil
-	})
-	return groups, skipped, err
-}
-
-func relativePath(root, path string) string {
-	relative, err := filepath.Rel(root, path)
-	if err != nil || relative == "." {
-		return ""
 	}
-	return relative
+	c.seen[real] = true
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return fmt.Errorf("networks: %w", err)
+	}
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), ".") {
+			continue
+		}
+		path, relative := filepath.Join(path, entry.Name()), filepath.Join(relative, entry.Name())
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			if err := c.folder(path, relative); err != nil {
+				return err
+			}
+			continue
+		}
+		c.file(path, relative)
+	}
+	return nil
 }
 
-func loadRecording(path string, entry fs.DirEntry) (*network.Recording, error) {
+func (c *collection) file(path, relative string) {
+	recording, err := loadRecording(path)
+	if err != nil {
+		document := isDocument(filepath.Base(path))
+		if document || c.skipBad {
+			c.skipped = append(c.skipped, Skipped{Path: path, Reason: err.Error(), Document: document})
+		} else {
+			c.bad = append(c.bad, fmt.Errorf("%s: %w", path, err))
+		}
+		return
+	}
+	stem, way := DirectionOf(relative)
+	if recording.Profile != nil {
+		way = Unsaid
+	}
+	g := c.pairs[stem]
+	if way == Unsaid || g == nil || !g.put(way, recording) {
+		g = &group{stem: stem}
+		g.put(way, recording)
+		c.groups = append(c.groups, g)
+		if way != Unsaid {
+			c.pairs[stem] = g
+		}
+	}
+}
+
+func loadRecording(path string) (*network.Recording, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -142,21 +177,28 @@ func loadRecording(path string, entry fs.DirEntry) (*network.Recording, error) {
 	}
 	r, err := network.LoadRecording(path)
 	if err == nil && r.Profile != nil && r.Profile.Name == "" {
-		return nil, fmt.Errorf("%s: the profile has no name", entry.Name())
+		return nil, errors.New("the profile has no name")
 	}
 	return r, err
 }
 
-// isDocument tells what comes with a data set from its data.
+// isDocument tells what comes with a data set from its data: by the first word of the name and an ending that no recording
+// has.
 func isDocument(name string) bool {
 	upper := strings.ToUpper(name)
-	for _, begin := range []string{"README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS", "CHANGELOG", "CITATION"} {
-		if strings.HasPrefix(upper, begin) {
-			return true
-		}
+	word := upper
+	if i := strings.IndexAny(upper, "._- "); i > 0 {
+		word = upper[:i]
+	}
+	switch word {
+	case "README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS", "CHANGELOG", "CITATION":
+		return !slices.Contains(recordingEndings, strings.ToLower(filepath.Ext(name)))
 	}
 	return strings.HasSuffix(upper, ".MD")
 }
+
+// recordingEndings are what names of recordings end in, but .txt, which ends documents too.
+var recordingEndings = []string{".json", ".log", ".dat", ".csv", ".trace", ".mahimahi", ".mask", ".rtt", ".up", ".down", ".uplink", ".downlink"}
 
 // nameApart gives each network the shortest name that no other has: the file in its folder, or the whole path.
 func (s *Suite) nameApart() {

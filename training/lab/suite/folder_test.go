@@ -124,6 +124,65 @@ func TestBadRecordingsAreNamed(t *testing.T) {
 	}
 }
 
+// write makes a folder of files.
+func write(t testing.TB, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// TestAllBadFilesAreNamed: at once, with what is wrong with each, and none is mistaken for a document.
+func TestAllBadFilesAreNamed(t *testing.T) {
+	dir := write(t, map[string]string{
+		"good.up": "5\n9\n17\n", "NOTICEABLY-bad.up": "0\n5\nnine\n", "README.down": "5\n4\n3\nx\n1\n", "b/cut.json": "[{",
+		"README": "words", "README.md": "words", "COPYING.opus": "words", "LICENSE-2.0.txt": "words", "notes.md": "words",
+	})
+	_, _, err := suite.FromFolders([]string{dir}, suite.FolderOptions{})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"NOTICEABLY-bad.up: ", "README.down: ", "cut.json: ", `"nine"`, "--skip-bad"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; it lacks %s", err, want)
+		}
+	}
+	s, skipped, err := suite.FromFolders([]string{dir}, suite.FolderOptions{SkipBad: true})
+	if err != nil || len(s.Networks) != 1 || len(skipped) != 8 {
+		t.Fatalf("%v, %d skipped: %v", s, len(skipped), err)
+	}
+	if taken := s.Networks[0].Taken; len(taken) != 1 || !strings.Contains(taken[0], "Mahimahi") {
+		t.Errorf("taken for %q", taken)
+	}
+	for _, f := range skipped {
+		name := filepath.Base(f.Path)
+		if bad := name == "NOTICEABLY-bad.up" || name == "README.down" || name == "cut.json"; f.Document == bad {
+			t.Errorf("%s is taken for a document: %v", name, f.Document)
+		}
+	}
+}
+
+func TestLinkedFolders(t *testing.T) {
+	dir := write(t, map[string]string{"nets/a.up": "5\n9\n17\n", "other/b.up": "5\n9\n18\n"})
+	for link, to := range map[string]string{"nets/more": "../other", "nets/c.up": "../other/b.up", "other/round": "../nets"} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, _, err := suite.FromFolders([]string{filepath.Join(dir, "nets")}, suite.FolderOptions{})
+	if err != nil || len(s.Networks) != 3 {
+		t.Errorf("%+v: %v; want a, c and more/b", s, err)
+	}
+}
+
 func TestFromFoldersRefuses(t *testing.T) {
 	for _, test := range []struct {
 		dirs []string

@@ -26,6 +26,7 @@ type Network struct {
 	Weight  float64           // how often it is drawn, relative to the others
 	Split   Split             // whether a policy may be trained on it
 	Profile *network.Profile  // what both sides of a call are on
+	Taken   []string          // what its recordings were taken for, for people; nil without any
 }
 
 // Split is a side of the division into training and validation.
