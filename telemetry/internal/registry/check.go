@@ -120,7 +120,9 @@ func (c *checker) scales() {
 	for i := range c.r.Scales {
 		s := &c.r.Scales[i]
 		where := "scale " + s.Name
-		c.oneLine(where, s.Unit)
+		if !slices.Contains(scaleUnits, s.Unit) {
+			c.fault(where, "measures %q, which is not one of the units of scales (information.go)", s.Unit)
+		}
 		if !goPath.MatchString(s.Go) {
 			c.fault(where, "go: %q is not package.Name", s.Go)
 		}

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -58,6 +59,9 @@ var units = map[string]unit{
 	"millionths":                       {"Segments", 1_000_000},
 	"s":                                {"Segments", 121},
 }
+
+// scaleUnits are what a scale may measure: how long something lasted, how much of it came and how good it was.
+var scaleUnits = []string{"s", "ms", "fraction", "ratio", "kbps", "MOS"}
 
 // finerThanTheHour are units of time that a moment could be told in.
 var finerThanTheHour = []string{
@@ -133,31 +137,13 @@ func (c *checker) unit(where string, m *Message, f *Field) {
 		return
 	}
 	u, known := units[f.Unit]
-	allowed := known && containsWord(u.messages, m.Name)
+	allowed := known && slices.Contains(strings.Fields(u.messages), m.Name)
 	switch {
-	case !allowed && containsFold(finerThanTheHour, f.Unit):
+	case !allowed && slices.Contains(finerThanTheHour, strings.ToLower(f.Unit)):
 		c.fault(where, "counts %q: a report tells no time finer than the hour", f.Unit)
 	case !allowed:
 		c.fault(where, "counts %q, which is not one of the units of %s (information.go)", f.Unit, m.Name)
 	case c.r.values(f) > u.values:
 		c.fault(where, "can have %d values; %q takes %d at most", c.r.values(f), f.Unit, u.values)
 	}
-}
-
-func containsWord(words, word string) bool {
-	for w := range strings.FieldsSeq(words) {
-		if w == word {
-			return true
-		}
-	}
-	return false
-}
-
-func containsFold(entries []string, text string) bool {
-	for _, e := range entries {
-		if strings.EqualFold(e, text) {
-			return true
-		}
-	}
-	return false
 }

@@ -75,6 +75,7 @@ var mistakes = map[string]struct{ anchor, old, new, told string }{
 	"since the future":     {"- name: stage", "since: 1", "since: 3", "since version 3"},
 	"retired too early":    {"- name: rating", "retired: 2", "retired: 1", "retired in version 1"},
 	"scale out of order":   {"- name: jitter", "[2, 5, 10,", "[2, 50, 10,", "do not ascend"},
+	"a scale of place":     {"- name: jitter", "unit: ms", "unit: degrees", "scale jitter: measures \"degrees\""},
 	"scale two ways":       {"- name: jitter", "upper: 200", "upper: 200\n    linear: 5", "in one way"},
 	"stored from nothing":  {"{name: stage, from:", "[Report.stage]", "[Report.phase]", "which is no field"},
 	"stored when retired":  {"{name: stage, from:", "[Report.stage]", "[Report.rating]", "which is retired"},
