@@ -67,15 +67,21 @@ func (all *interruptions) clear(t time.Duration) time.Duration {
 	}
 }
 
-// finish is when a service that began at start, which is clear, and would be done at end is done: a service that an
-// interruption cuts short is done when that ends.
+// finish is when a service is done that began at a time that was clear and would be done at end without interruptions:
+// each one in between adds its length.
 func (all *interruptions) finish(end time.Duration) time.Duration {
-	for i := range all {
-		if p := &all[i]; p.random != nil && p.from < end {
-			end = max(end, p.to)
+	for {
+		from := end
+		for i := range all {
+			if p := &all[i]; p.random != nil {
+				from = min(from, p.from)
+			}
 		}
+		if from == end {
+			return end
+		}
+		end += all.clear(from) - from
 	}
-	return all.clear(end)
 }
 
 // shift is the extra delay at a time that is clear.

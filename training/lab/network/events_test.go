@@ -210,3 +210,25 @@ func TestSendWithEverythingDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations a packet", got)
 	}
 }
+
+// TestInterruptionsTakeTheirTime: a service that is interrupted takes as much longer as the interruptions last, however many
+// there are in it.
+func TestInterruptionsTakeTheirTime(t *testing.T) {
+	for _, kbps := range []float64{20, 2000} { // 600 and 6 ms a packet
+		p := network.Profile{Up: network.Direction{Capacity: network.Capacity{Kbps: kbps}}}
+		p.Events.Outages = network.Interruption{EveryMillis: 100, MeanMillis: 50}
+		p.Events.Handovers = network.Interruption{EveryMillis: 1000, MeanMillis: 100}
+		up, _ := p.Links(1)
+		var last time.Duration
+		var packets float64
+		for last < 600*time.Second {
+			last, _ = up.Send(last, 1500, network.UDP)
+			packets++
+		}
+		// Both kinds are independent: the times without the one are the same share within the other.
+		want := kbps * 100 / 150 * 1000 / 1100
+		if got := packets * 12 / last.Seconds(); math.Abs(got-want) > 0.04*want {
+			t.Errorf("%v kbit/s, interrupted: %.2f, want %.2f", kbps, got, want)
+		}
+	}
+}
