@@ -140,6 +140,9 @@ func (s *settings) load() error {
 	if err != nil {
 		return err
 	}
+	for _, name := range config.UnknownVariables(os.Environ()) {
+		fmt.Fprintf(s.err, "attune: %s is no setting, it is ignored; deploy/attune.yaml says how variables are named\n", name)
+	}
 	s.config = loaded
 	level := slog.LevelWarn
 	if s.verbose {

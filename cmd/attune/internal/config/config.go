@@ -4,17 +4,12 @@
 package config
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -26,8 +21,7 @@ import (
 // FileName is where a verb looks for its configuration when --config is not given.
 const FileName = "attune.yaml"
 
-// Config is attune.yaml. Environment variables ATTUNE_NATS, ATTUNE_CLICKHOUSE, ATTUNE_DATA and ATTUNE_KEYS override the
-// file, and flags override both.
+// Config is attune.yaml. Environment variables override the file, and flags override both; see Variables.
 type Config struct {
 	// Data is the directory for everything a process keeps: NATS streams, ClickHouse, keys, runs.
 	Data string `yaml:"data"`
@@ -151,65 +145,32 @@ func Load(path string, environ func(string) (string, bool)) (Config, error) {
 	if name == "" {
 		name = FileName
 	}
+	d := &decoder{name: name, places: make(map[string]string)}
 	text, err := os.ReadFile(name)
 	switch {
 	case err == nil:
-		if err := c.decode(name, text); err != nil {
+		if err := d.file(text, &c); err != nil {
 			return Config{}, err
 		}
 	case path == "" && errors.Is(err, fs.ErrNotExist):
 	default:
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
-	for variable, setting := range map[string]*string{
-		"ATTUNE_NATS": &c.NATS, "ATTUNE_CLICKHOUSE": &c.ClickHouse, "ATTUNE_DATA": &c.Data, "ATTUNE_KEYS": &c.Keys,
-	} {
-		if value, set := environ(variable); set {
-			*setting = value
-		}
+	if err := d.environment(environ, &c); err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
 	}
 	if err := c.Validate(); err != nil {
-		return Config{}, fmt.Errorf("%s: %w", name, err)
+		return Config{}, d.located(err)
 	}
 	return c, nil
 }
 
-var unknownField = regexp.MustCompile(`line (\d+): field (\S+) not found in type \S+`)
-
-func (c *Config) decode(name string, text []byte) error {
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	err := decoder.Decode(c)
-	if err == nil {
-		if err = decoder.Decode(new(yaml.Node)); errors.Is(err, io.EOF) {
-			return nil
-		}
-		return fmt.Errorf("%s: more than one document", name)
-	}
-	if errors.Is(err, io.EOF) { // an empty file is the default configuration
-		return nil
-	}
-	var faults *yaml.TypeError
-	if !errors.As(err, &faults) {
-		return fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	lines := make([]error, len(faults.Errors))
-	for i, fault := range faults.Errors {
-		if m := unknownField.FindStringSubmatch(fault); m != nil {
-			lines[i] = fmt.Errorf("%s:%s: unknown key %q", name, m[1], m[2])
-		} else {
-			lines[i] = fmt.Errorf("%s: %s", name, fault)
-		}
-	}
-	return errors.Join(lines...)
-}
-
-// Validate reports every value out of range with its key.
+// Validate reports every value out of range: a KeyError each, joined.
 func (c *Config) Validate() error {
 	var faults []error
 	check := func(ok bool, key string, value any, want string) {
 		if !ok {
-			faults = append(faults, fmt.Errorf("%s: %v, want %s", key, value, want))
+			faults = append(faults, &KeyError{Key: key, Err: fmt.Errorf("%v, want %s", value, want)})
 		}
 	}
 	check(c.Data != "", "data", `""`, "a directory")
@@ -227,16 +188,26 @@ func (c *Config) Validate() error {
 	check(c.Training.PoisonedShare >= 0 && c.Training.PoisonedShare < 0.5, "training.poisonedShare", c.Training.PoisonedShare, "0..0.5")
 	check(c.Rollout.Alpha > 0 && c.Rollout.Alpha < 0.5, "rollout.alpha", c.Rollout.Alpha, "between 0 and 0.5")
 	check(c.Rollout.MinCallsPerArm >= 10, "rollout.minCallsPerArm", c.Rollout.MinCallsPerArm, "at least 10")
-	check(slices.IsSorted(c.Rollout.Ramp) && len(c.Rollout.Ramp) > 0, "rollout.ramp", c.Rollout.Ramp, "rising percentages")
+	check(rises(c.Rollout.Ramp), "rollout.ramp", c.Rollout.Ramp, "1 to 20 rising percentages of 1..100, the first below 100")
 	check(c.Rollout.Every >= time.Second, "rollout.every", c.Rollout.Every, "at least 1s")
 	check(c.Policy.Interval >= 2*time.Second && c.Policy.Interval <= time.Minute, "policy.interval", c.Policy.Interval, "2s..1m")
 	check(c.Policy.Explore >= 0 && c.Policy.Explore <= 1, "policy.explore", c.Policy.Explore, "0..1")
 	check(c.Policy.ExploreEnd >= 0 && c.Policy.ExploreEnd <= 1, "policy.exploreEnd", c.Policy.ExploreEnd, "0..1")
 	check(c.Policy.ValidFor >= time.Hour, "policy.validFor", c.Policy.ValidFor, "at least 1h")
 	if err := c.Training.Price.Model().Validate(); err != nil {
-		faults = append(faults, fmt.Errorf("training.price: %w", err))
+		faults = append(faults, &KeyError{Key: "training.price", Err: err})
 	}
 	return errors.Join(faults...)
+}
+
+// rises reports whether these are the shares of a ramp, in percent.
+func rises(ramp []int) bool {
+	for i, share := range ramp {
+		if share < 1 || share > 100 || i > 0 && share <= ramp[i-1] {
+			return false
+		}
+	}
+	return len(ramp) > 0 && len(ramp) <= 20 && ramp[0] < 100
 }
 
 // Write stores the configuration as a file that Load reads. The addresses of servers are left out: they may hold a

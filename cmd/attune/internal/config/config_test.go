@@ -3,8 +3,10 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -58,14 +60,24 @@ func TestDocumentedDefaults(t *testing.T) {
 func TestFaultsNameFileLineAndKey(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"unknown key":       {"data: x\nrollout:\n  alhpa: 0.1\n", `attune.yaml:3: unknown key "alhpa"`},
-		"wrong kind":        {"ingest: {batch: many}\n", "line 1: cannot unmarshal"},
+		"wrong kind":        {"data: x\ningest: {batch: many}\n", "attune.yaml:2: ingest.batch: want a whole number"},
+		"wrong duration":    {"ingest:\n  maxWait: soon\n", "attune.yaml:2: ingest.maxWait: want a duration, such as"},
+		"wrong list":        {"rollout:\n\n  ramp: [a]\n", "attune.yaml:3: rollout.ramp: want a list of whole numbers"},
+		"wrong item":        {"policy:\n  relays:\n  - id: 1\n    port: 3\n", `attune.yaml:4: unknown key "port"`},
+		"item too large":    {"policy:\n  relays:\n  - id: 300\n", "attune.yaml:3: policy.relays[0].id: want a whole number, 0..255"},
+		"no section":        {"ingest: 7\n", "attune.yaml:1: ingest: want keys"},
+		"no value":          {"ingest:\n  batch:\n", "attune.yaml:2: ingest.batch: nothing is given"},
+		"given twice":       {"ingest:\n  batch: 7\n  batch: 8\n", "attune.yaml:3: ingest.batch: given twice"},
 		"not YAML":          {"data: [\n", "line"},
-		"out of range":      {"policy: {interval: 1s}\n", "policy.interval: 1s, want 2s..1m"},
-		"two out of range":  {"ingest: {batch: -1, maxWait: 2h}\n", "ingest.maxWait: 2h0m0s"},
+		"out of range":      {"\npolicy: {interval: 1s}\n", "attune.yaml:2: policy.interval: 1s, want 2s..1m"},
+		"two out of range":  {"ingest: {batch: -1, maxWait: 2h}\n", "attune.yaml:1: ingest.maxWait: 2h0m0s"},
 		"no replica":        {"stream: {replicas: 0}\n", "stream.replicas: 0, want 1..5"},
 		"short-lived":       {"stream: {maxAge: 1m}\n", "stream.maxAge: 1m0s"},
 		"negative price":    {"training: {price: {mosPerKbps: -1}}\n", "training.price"},
 		"unsorted ramp":     {"rollout: {ramp: [50, 5]}\n", "rollout.ramp"},
+		"ramp of one share": {"rollout: {ramp: [5, 5]}\n", "rollout.ramp"},
+		"ramp out of range": {"rollout: {ramp: [-5, 5, 500]}\n", "rollout.ramp"},
+		"ramp from the end": {"rollout: {ramp: [100]}\n", "rollout.ramp"},
 		"a second document": {"data: x\n---\ndata: y\n", "more than one document"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,6 +106,39 @@ func TestEnvironmentOverridesTheFile(t *testing.T) {
 	}
 	if c.KeysDir() != filepath.Join("from-environment", "keys") {
 		t.Errorf("keys in %q", c.KeysDir())
+	}
+}
+
+// Every key has a variable, and says so when it does not understand it.
+func TestEveryKeyHasAVariable(t *testing.T) {
+	text, err := os.ReadFile(documented)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := config.Variables()
+	if len(names) < 25 || !slices.Contains(names, "ATTUNE_TRAINING_PRICE_MOS_PER_KBPS") || !slices.Contains(names, "ATTUNE_INGEST_MAX_WAIT") {
+		t.Errorf("variables: %v", names)
+	}
+	if !strings.Contains(string(text), "ATTUNE_INGEST_MAX_WAIT") {
+		t.Error("deploy/attune.yaml does not say how variables are named")
+	}
+	from := func(variables map[string]string) (config.Config, error) {
+		return config.Load(documented, func(name string) (string, bool) { v, set := variables[name]; return v, set })
+	}
+	c, err := from(map[string]string{
+		"ATTUNE_INGEST_MAX_WAIT": "2s", "ATTUNE_ROLLOUT_RAMP": "[2, 20]", "ATTUNE_TRAINING_PRICE_MOS_PER_KBPS": "0.5", "ATTUNE_CLICKHOUSE": "clickhouse://a: b",
+	})
+	if err != nil || c.Ingest.MaxWait != 2*time.Second || !slices.Equal(c.Rollout.Ramp, []int{2, 20}) || c.Training.Price.MOSPerKbps != 0.5 || c.ClickHouse != "clickhouse://a: b" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for name, want := range map[string]string{"many": "ATTUNE_INGEST_BATCH: want a whole number", "": "ATTUNE_INGEST_BATCH: want", "0": "ATTUNE_INGEST_BATCH: ingest.batch: 0, want 1..100000"} {
+		if _, err := from(map[string]string{"ATTUNE_INGEST_BATCH": name}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", name, err, want)
+		}
+	}
+	unknown := config.UnknownVariables([]string{"HOME=/", "ATTUNE_DATA=x", "ATTUNE_INGEST_BATCHES=3", "ATTUNE_NATS_EDGE=secret"})
+	if !slices.Equal(unknown, []string{"ATTUNE_INGEST_BATCHES"}) {
+		t.Errorf("unknown: %v", unknown)
 	}
 }
 
