@@ -40,6 +40,7 @@ type callOptions struct {
 	networkType   string
 	noReport      bool
 	showReport    bool
+	json          bool
 }
 
 func newCall(s *settings) *cobra.Command {
@@ -81,6 +82,7 @@ func newCall(s *settings) *cobra.Command {
 	flags.DurationVar(&o.duration, "duration", 20*time.Second, "of the call")
 	flags.StringSliceVar(&o.stun, "stun", nil, "stun: URLs, for a peer behind another NAT")
 	flags.StringVar(&o.networkType, "network-type", "unknown", "what kind of network this machine is on, for a call to a peer")
+	flags.BoolVar(&o.json, "json", false, "print decisions, segments and faults as JSON, one object a line")
 	flags.Uint64Var(&o.seed, "seed", 1, "of the shaped network and of exploration")
 	return cmd
 }
@@ -101,6 +103,8 @@ func (o *callOptions) validate(nats string) error {
 		return errors.New("call: --edge needs --nats")
 	case o.showReport && o.noReport:
 		return errors.New("call: --show-report and --no-report: there is none to show")
+	case o.json && (o.offer || o.answer || o.showReport):
+		return errors.New("call: --json is not for --offer, --answer and --show-report, which print for people")
 	case o.duration <= 0 || o.duration > time.Hour:
 		return fmt.Errorf("call: --duration %v, want above 0 and at most 1h", o.duration)
 	}
@@ -292,7 +296,11 @@ func (c *caller) await(ctx context.Context, config client.Config) (*client.Clien
 	server := &http.Server{Handler: answering, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }() // ends when the server is closed, or with the process
 	context.AfterFunc(ctx, func() { _ = server.Close() })
-	fmt.Fprintf(c.out, "waiting for a call at http://%s\n", listener.Addr())
+	said := c.out
+	if c.options.json {
+		said = c.err
+	}
+	fmt.Fprintf(said, "waiting for a call at http://%s\n", listener.Addr())
 	select {
 	case connected := <-answering.Client():
 		return connected, nil
@@ -304,21 +312,5 @@ func (c *caller) await(ctx context.Context, config client.Config) (*client.Clien
 func (c *caller) play(pcm []int16) {
 	if c.heard != nil {
 		_ = c.heard.Write(pcm) // a full disk shows when the file is closed
-	}
-}
-
-// print tells what the caller's side decides and what comes of it.
-func (c *caller) print(e policy.Event) {
-	c.printing.Lock()
-	defer c.printing.Unlock()
-	switch e.Kind {
-	case policy.EventDecision:
-		fmt.Fprintf(c.out, "%s  policy %d, %v: %v\n", e.At.Format(time.TimeOnly), e.Policy, e.Cause, e.Action)
-	case policy.EventSegment:
-		m := e.Measurement
-		fmt.Fprintf(c.out, "%s    MOS %.2f, loss %.1f %%, after repair %.1f %%, round trip %v, %.0f kbps\n", e.At.Format(time.TimeOnly),
-			m.MOS, 100*m.LossBefore, 100*m.LossAfter, m.RoundTripTime.Round(time.Millisecond), m.SentKbps)
-	case policy.EventFault:
-		fmt.Fprintf(c.err, "%s  %v\n", e.At.Format(time.TimeOnly), e.Err)
 	}
 }

@@ -23,7 +23,10 @@ func newKeys(s *settings) *cobra.Command {
 }
 
 func newKeysGenerate(s *settings) *cobra.Command {
-	var dir string
+	var (
+		dir    string
+		asJSON bool
+	)
 	cmd := &cobra.Command{
 		Use:     "generate",
 		Short:   "Make all keys of a repository: three root, three targets, snapshot, timestamp",
@@ -36,15 +39,29 @@ func newKeysGenerate(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, key := range keys {
-				fmt.Fprintf(s.out, "%-10v %s\n", key.Role(), key.ID())
+			rows := make([]keyRow, len(keys))
+			for i, key := range keys {
+				rows[i] = keyRow{key.Role().String(), key.ID()}
+			}
+			if asJSON {
+				return json.NewEncoder(s.out).Encode(map[string]any{"dir": dir, "keys": rows})
+			}
+			for _, r := range rows {
+				fmt.Fprintf(s.out, "%-10s %s\n", r.Role, r.ID)
 			}
 			fmt.Fprintf(s.out, "The private files are in %s, readable by you alone. Move each root and targets key to where it will be used.\n", dir)
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "directory for the keys (default: keys in the data directory)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// keyRow is a key as it is listed.
+type keyRow struct {
+	Role string `json:"role"`
+	ID   string `json:"id"`
 }
 
 func newKeysList(s *settings) *cobra.Command {
@@ -67,13 +84,9 @@ func newKeysList(s *settings) *cobra.Command {
 			if len(keys) == 0 {
 				return fmt.Errorf("%s has no public keys (.pub); is it the right directory? \"attune keys generate\" makes them", dir)
 			}
-			type row struct {
-				Role string `json:"role"`
-				ID   string `json:"id"`
-			}
-			rows := make([]row, len(keys))
+			rows := make([]keyRow, len(keys))
 			for i, key := range keys {
-				rows[i] = row{key.Role().String(), key.ID()}
+				rows[i] = keyRow{key.Role().String(), key.ID()}
 			}
 			if asJSON {
 				return json.NewEncoder(s.out).Encode(rows)

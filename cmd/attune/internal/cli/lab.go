@@ -22,6 +22,8 @@ func newLab(s *settings) *cobra.Command {
 		Short:   "The call laboratory: simulated calls on known networks",
 		Long: "Makes calls in virtual time over networks of a suite or of recorded traces: to compare policies, to write reports that\n" +
 			"training reads, and to hear what a policy does.",
+		Example: "  attune lab compare --policies default,telegram,learned:runs/run-20261123-101500-v2-1f0c8a77 --calls 300\n" +
+			"  attune lab listen --network 3g --policy ana --wav in.wav --out heard.wav",
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newLabCompare(s), newLabRun(s), newLabListen(s), newLabProfile(s), newLabFit(s))

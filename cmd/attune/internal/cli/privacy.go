@@ -23,6 +23,7 @@ func newPrivacy(s *settings) *cobra.Command {
 		Use:     "privacy",
 		GroupID: groupEveryone,
 		Short:   "See what a client would say about a call",
+		Example: "  attune privacy view --example",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -17,6 +17,7 @@ import (
 
 func newPublish(s *settings) *cobra.Command {
 	var mirror string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "publish RUN",
 		GroupID: groupOperator,
@@ -44,18 +45,23 @@ func newPublish(s *settings) *cobra.Command {
 			}
 			document := loop.Everybody(inForce, run.Policy.Document(), s.config.Policy, time.Now())
 			err = releases.Publish(ctx, document, run.Models)
-			if short := new(delivery.ThresholdError); errors.As(err, &short) {
-				fmt.Fprintf(s.out, "policy %d is staged: %v\nAnother key holder runs: attune publish sign --key FILE\n", document.Version, short)
-				return nil
-			}
-			if err != nil {
+			short := new(delivery.ThresholdError)
+			staged := errors.As(err, &short)
+			switch {
+			case err != nil && !staged:
 				return err
+			case asJSON:
+				return json.NewEncoder(s.out).Encode(map[string]any{"policy": document.Version, "inForce": !staged})
+			case staged:
+				fmt.Fprintf(s.out, "policy %d is staged: %v\nAnother key holder runs: attune publish sign --key FILE\n", document.Version, short)
+			default:
+				fmt.Fprintf(s.out, "policy %d is in force\n", document.Version)
 			}
-			fmt.Fprintf(s.out, "policy %d is in force\n", document.Version)
 			return nil
 		},
 	}
 	s.serverFlags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().StringVar(&mirror, "mirror", "", "directory to bring the published files to as well")
 	cmd.AddCommand(newPublishSign(s), newPublishStatus(s), newPublishRefresh(s))
 	return cmd
@@ -86,6 +92,7 @@ func (s *settings) releases(ctx context.Context, mirror string) (*loop.Releases,
 
 func newPublishSign(s *settings) *cobra.Command {
 	var keyFile, mirror string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "sign",
 		Short:   "Add one key's signature to the staged policy; at the threshold it comes into force",
@@ -107,6 +114,9 @@ func newPublishSign(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return json.NewEncoder(s.out).Encode(map[string]any{"signatures": have, "needed": want, "inForce": have >= want})
+			}
 			if have < want {
 				fmt.Fprintf(s.out, "signed: %d of %d\n", have, want)
 				return nil
@@ -117,6 +127,7 @@ func newPublishSign(s *settings) *cobra.Command {
 	}
 	s.serverFlags(cmd)
 	cmd.Flags().StringVar(&keyFile, "key", "", "private key file (.pem)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().StringVar(&mirror, "mirror", "", "directory to bring the published files to as well")
 	return cmd
 }

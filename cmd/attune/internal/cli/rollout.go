@@ -32,7 +32,7 @@ func newRollout(s *settings) *cobra.Command {
 }
 
 func newRolloutStart(s *settings) *cobra.Command {
-	var force bool
+	var force, asJSON bool
 	cmd := &cobra.Command{
 		Use:     "start RUN",
 		Short:   "Publish the candidate of a run directory to the first share of the ramp",
@@ -55,12 +55,17 @@ func newRolloutStart(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				err = json.NewEncoder(s.out).Encode(map[string]any{"experiment": e.Number(), "share": e.Status().Share})
+				return errors.Join(err, e.Close())
+			}
 			fmt.Fprintf(s.out, "experiment %d has begun at %d %%\n", e.Number(), e.Status().Share)
 			return e.Close()
 		},
 	}
 	s.serverFlags(cmd)
 	cmd.Flags().BoolVar(&force, "force", false, "try a candidate that the gate held back")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
@@ -127,6 +132,7 @@ func printReport(s *settings, r rollout.Report, status rollout.Decision) error {
 
 func newRolloutBack(s *settings) *cobra.Command {
 	var reason string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "back",
 		Short:   "Withdraw the candidate from all calls, by hand",
@@ -149,12 +155,16 @@ func newRolloutBack(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return json.NewEncoder(s.out).Encode(map[string]any{"experiment": e.Number(), "state": decision.State})
+			}
 			fmt.Fprintf(s.out, "experiment %d: %v\n", e.Number(), decision.State)
 			return nil
 		},
 	}
 	s.serverFlags(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the log")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 

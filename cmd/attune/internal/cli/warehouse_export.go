@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,8 +50,10 @@ func newWarehouseExport(s *settings) *cobra.Command {
 			}
 			defer func() { _ = backends.Close() }()
 			var rows uint64
+			var written atomic.Int64
 			write := func(out io.Writer) (err error) {
-				rows, err = backends.Warehouse.Export(cmd.Context(), export, out)
+				defer s.watch(func() string { return fmt.Sprintf("%d KiB written", written.Load()>>10) })()
+				rows, err = backends.Warehouse.Export(cmd.Context(), export, countedWriter{out, &written})
 				return err
 			}
 			if o.out == "" {
@@ -76,6 +79,18 @@ func newWarehouseExport(s *settings) *cobra.Command {
 	flags.StringVar(&o.until, "until", "", "first day left out")
 	flags.BoolVar(&o.json, "json", false, "tell what was written as JSON; needs --out")
 	return cmd
+}
+
+// countedWriter counts what is written.
+type countedWriter struct {
+	out   io.Writer
+	bytes *atomic.Int64
+}
+
+func (c countedWriter) Write(p []byte) (int, error) {
+	n, err := c.out.Write(p)
+	c.bytes.Add(int64(n))
+	return n, err
 }
 
 // export turns the flags into what is to be written; every error is one of usage.

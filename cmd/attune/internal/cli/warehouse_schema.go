@@ -79,6 +79,7 @@ func printWarehouseStatus(out io.Writer, s *warehouse.Status) error {
 }
 
 func newWarehouseMigrate(s *settings) *cobra.Command {
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring tables and views up to this program and its settings",
@@ -97,12 +98,18 @@ func newWarehouseMigrate(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := backends.Warehouse.MigrateWith(ctx, loop.WarehouseSettings(s.config)); err != nil {
+			stop := s.watch(lasting("migrating"))
+			err = backends.Warehouse.MigrateWith(ctx, loop.WarehouseSettings(s.config))
+			stop()
+			if err != nil {
 				return err
 			}
 			after, err := backends.Warehouse.SchemaVersion(ctx)
 			if err != nil {
 				return err
+			}
+			if asJSON {
+				return json.NewEncoder(s.out).Encode(map[string]uint32{"before": before, "after": after})
 			}
 			if before == after {
 				fmt.Fprintf(s.out, "the tables have version %d\n", after)
@@ -113,6 +120,7 @@ func newWarehouseMigrate(s *settings) *cobra.Command {
 		},
 	}
 	s.warehouseFlags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
