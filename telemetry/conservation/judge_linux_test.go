@@ -47,7 +47,7 @@ func (v *verdict) judgeCalls(o *oracle, h *holdings) {
 			v.fault("report %d gives no region, its state is %d", n, h.shown[id])
 		}
 		if want.Context.Region != model.RegionWithheld && h.shown[id] == regionWithheld {
-			want.Context.Region = model.RegionWithheld
+			want.Context.Region, want.Context.TimeOfDay = model.RegionWithheld, model.TimeUnknown
 		}
 		for _, row := range rows {
 			if !reflect.DeepEqual(row, want) && len(rows) == 1 {
@@ -117,8 +117,8 @@ func (v *verdict) judgeSegments(n serial, h *holdings, want *telemetry.Report) {
 	}
 	for i, row := range rows {
 		expected := want.Segments[i]
-		if row.Segment.Context.Region == model.RegionWithheld {
-			expected.Context.Region = model.RegionWithheld
+		if row.Segment.Context.Region == model.RegionWithheld && (expected.Context.Region != model.RegionWithheld || h.shown[want.ID] == regionWithheld) {
+			expected.Context.Region, expected.Context.TimeOfDay = model.RegionWithheld, model.TimeUnknown
 		}
 		if row.Segment != expected || int(row.Index) != i || row.Hour != want.Hour || row.Call != rows[0].Call || row.Last != (i == len(rows)-1) {
 			v.fault("segment %d of report %d is read as %+v, want %+v", i, n, row, expected)
@@ -162,10 +162,12 @@ func (v *verdict) judgeViews(o *oracle, h *holdings) {
 	}
 }
 
-// judgeCells holds ingest to its word: of a day, region and network the table shows no region, or that of minCell reports.
+// judgeCells holds ingest to its word: of a day, origin, region and network the table shows no region, or that of
+// minCell reports.
 func (v *verdict) judgeCells(_ *oracle, h *holdings) {
 	type cell struct {
 		day     uint32
+		origin  telemetry.Origin
 		region  model.Region
 		network model.NetworkType
 	}
@@ -174,7 +176,7 @@ func (v *verdict) judgeCells(_ *oracle, h *holdings) {
 		switch h.shown[id] {
 		case regionShown:
 			v.shown++
-			cells[cell{rows[0].Hour / 24, rows[0].Context.Region, rows[0].Context.Network}]++
+			cells[cell{rows[0].Hour / 24, rows[0].Origin, rows[0].Context.Region, rows[0].Context.Network}]++
 		case regionWithheld:
 			v.withheld++
 			if rows[0].Context.Region != model.RegionWithheld {
@@ -184,7 +186,7 @@ func (v *verdict) judgeCells(_ *oracle, h *holdings) {
 	}
 	for c, n := range cells {
 		if n < minCell {
-			v.fault("%d reports show day %d, region %v, network %v", n, c.day, c.region, c.network)
+			v.fault("%d reports of origin %v show day %d, region %v, network %v", n, c.origin, c.day, c.region, c.network)
 		}
 	}
 }

@@ -9,8 +9,9 @@ import (
 )
 
 // cells decides which reports may be stored with their region. What it holds to is this: whoever reads the table, at
-// whatever moment, finds for each day, region and network either no report that shows its region, or at least k
-// different ones.
+// whatever moment, finds for each day, origin, region and network either no report that shows its region, or at least k
+// different ones. The origin is part of it because a simulated call hides nobody: among k reports of which one is of a
+// real call, that one is known.
 //
 // A report of a cell that is not open is stored with its region withheld, and its full form stays here, in memory, as
 // pending. When the pending reports of a cell and those of the block in hand are k different ones, all of them go into
@@ -26,7 +27,8 @@ import (
 // stores k reports or none.
 //
 // What the bound on memory does not leave room for, and what a crash makes the process forget, stays withheld for ever.
-// A cell counts reports, not people: k reports of one person are k reports.
+// A cell counts reports, not people: k reports of one person are k reports. And it believes what a report says of its
+// origin, as of everything else: who sends k - 1 false ones learns of the k-th.
 type cells struct {
 	mu      sync.Mutex
 	k       int
@@ -48,11 +50,15 @@ const (
 
 // place is a cell within a day.
 type place struct {
+	origin  telemetry.Origin
 	region  model.Region
 	network model.NetworkType
 }
 
-// cell is one day, region and network.
+// placeOf is where a report with a context lies.
+func placeOf(r *telemetry.Report, c *model.Context) place { return place{r.Origin, c.Region, c.Network} }
+
+// cell is one place on one day.
 type cell struct {
 	open      bool       // k reports are in the warehouse and show their region
 	opening   *admission // the block that is to open it, on its way
@@ -98,7 +104,7 @@ func (c *cells) admit(reports []telemetry.Report, a *admission) {
 		r := &reports[i]
 		var v *cell
 		if r.Context.Region != 0 && c.k > 1 {
-			v = c.find(dayOf(r.Hour), place{r.Context.Region, r.Context.Network})
+			v = c.find(dayOf(r.Hour), placeOf(r, &r.Context))
 		}
 		if v != nil && !v.open {
 			if _, pending := v.pending[r.ID]; !pending {

@@ -59,9 +59,68 @@ func TestCellOpensWithTheKth(t *testing.T) {
 	if block, _ := pass(c, reportOf(10, day, 9), reportOf(11, day, 9), reportOf(12, day, 9)); len(block) != 3 || shown(block) != 3 {
 		t.Error("three reports of one block do not open their cell")
 	}
-	left := c.days[day+1][place{5, model.NetworkWiFi}].size + c.days[day][place{6, model.NetworkWiFi}].size
+	left := c.days[day+1][place{0, 5, model.NetworkWiFi}].size + c.days[day][place{0, 6, model.NetworkWiFi}].size
 	if c.size != left || left == 0 {
 		t.Errorf("%d bytes are pending, want the %d of two reports", c.size, left)
+	}
+}
+
+// Simulated and imported reports give a real one no company, and real ones none to them.
+func TestCellIsOfOneOrigin(t *testing.T) {
+	const day = 20_000
+	c := newCells(3)
+	from := func(n int, origin telemetry.Origin) telemetry.Report {
+		r := reportOf(n, day, 5)
+		r.Origin = origin
+		return r
+	}
+	for n := range 49 {
+		pass(c, from(n, telemetry.OriginSimulation))
+	}
+	for n := range 2 {
+		if block, a := pass(c, from(100+n, telemetry.OriginCall)); shown(block) != 0 || !a.withheld[0] {
+			t.Fatalf("call %d of 3 shows its region among 49 simulated ones", n)
+		}
+	}
+	if block, _ := pass(c, from(200, telemetry.OriginImport)); shown(block) != 0 {
+		t.Error("an imported call shows its region among others")
+	}
+	if block, _ := pass(c, from(102, telemetry.OriginCall)); len(block) != 3 || shown(block) != 3 {
+		t.Errorf("the third call brought %d reports, %d with their region, want 3", len(block), shown(block))
+	}
+}
+
+// The local time of day goes with the region and comes back with it: beside the hour in UTC it tells the time zone.
+func TestTimeOfDayGoesWithTheRegion(t *testing.T) {
+	const day = 20_000
+	c := newCells(2)
+	from := func(n int) telemetry.Report {
+		r := reportOf(n, day, 5)
+		r.Context.TimeOfDay, r.Segments[0].Context.TimeOfDay = 3, 3
+		return r
+	}
+	if block, _ := pass(c, from(0)); block[0].Context.TimeOfDay != 0 || block[0].Segments[0].Context.TimeOfDay != 0 {
+		t.Errorf("%+v tells its time zone", block[0])
+	}
+	moved := from(1)
+	moved.Segments = append(moved.Segments, moved.Segments[0])
+	moved.Segments[1].Context.Network = model.Network4G // a cell that is not open
+	block, _ := pass(c, moved)
+	if len(block) != 2 {
+		t.Fatalf("%d reports are stored, want 2", len(block))
+	}
+	for i := range block {
+		if block[i].Context.TimeOfDay != 3 || block[i].Segments[0].Context.TimeOfDay != 3 {
+			t.Errorf("%+v shows its region and not its time of day", block[i])
+		}
+	}
+	if g := block[0].Segments[1].Context; g.Region != 0 || g.TimeOfDay != 0 {
+		t.Errorf("a segment in a small cell tells where it was: %+v", g)
+	}
+	given := from(2)
+	given.Context.Region, given.Segments[0].Context.Region = 0, 0 // by the client, which told its time of day all the same
+	if block, _ := pass(c, given); block[0].Context.TimeOfDay != 3 {
+		t.Error("what a client gave without a region is gone")
 	}
 }
 

@@ -87,7 +87,8 @@ func (m *machine) newReport(t *rapid.T) *sent {
 	r := &s.report
 	r.Schema, r.Stack, r.ID[0], r.ID[1] = telemetry.SchemaVersion, 1, uint8(m.number), uint8(m.number>>8)
 	r.Hour = machineHour - uint32(rapid.SampledFrom([]int{0, 0, 0, 24 * 8}).Draw(t, "ago"))
-	r.Context.Region, r.Context.Network = region("region"), network("network")
+	r.Origin = rapid.SampledFrom([]telemetry.Origin{1, 1, 1, 2}).Draw(t, "origin")
+	r.Context.Region, r.Context.Network, r.Context.TimeOfDay = region("region"), network("network"), model.TimeEvening
 	for range rapid.IntRange(0, 2).Draw(t, "segments") {
 		g := model.Segment{Propensity: 1, Action: model.DefaultCatalogue()[0], Context: r.Context}
 		if rapid.IntRange(0, 3).Draw(t, "moves") == 0 {

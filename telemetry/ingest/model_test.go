@@ -215,7 +215,7 @@ func (w *world) put(r *telemetry.Report, withheld bool) {
 	if !withheld && r.Context.Region != original.report.Context.Region {
 		w.fail("report %v has region %d, not its own and not withheld", r.ID, r.Context.Region)
 	}
-	if !sameButRegions(r, &original.report) {
+	if !sameButRegions(r, &original.report, withheld) {
 		w.fail("report %v is stored as %+v, sent as %+v", r.ID, *r, original.report)
 	}
 	key := keyOf(r)
@@ -231,24 +231,38 @@ func (w *world) put(r *telemetry.Report, withheld bool) {
 	w.rows[key] = row{shown: !withheld, report: kept}
 }
 
-// sameButRegions compares all but the regions, of which a stored one is the original or withheld.
-func sameButRegions(got, want *telemetry.Report) bool {
+// sameButRegions compares all but the regions and local times of day, of which a stored one is the original or withheld.
+func sameButRegions(got, want *telemetry.Report, withheld bool) bool {
 	a, b := *got, *want
 	if len(a.Segments) != len(b.Segments) {
 		return false
 	}
 	for i := range a.Segments {
 		x, y := a.Segments[i], b.Segments[i]
-		if x.Context.Region != 0 && x.Context.Region != y.Context.Region {
+		if !samePlaceOrNone(&x.Context, &y.Context, withheld) {
 			return false
 		}
-		x.Context.Region, y.Context.Region = 0, 0
+		nowhere(&x.Context)
+		nowhere(&y.Context)
 		if x != y {
 			return false
 		}
 	}
-	a.Context.Region, b.Context.Region, a.Segments, b.Segments = 0, 0, nil, nil
+	if !samePlaceOrNone(&a.Context, &b.Context, withheld) {
+		return false
+	}
+	nowhere(&a.Context)
+	nowhere(&b.Context)
+	a.Segments, b.Segments = nil, nil
 	return fmt.Sprint(a) == fmt.Sprint(b)
+}
+
+// samePlaceOrNone tells whether the region and the local time of day are stored as they were given, or both withheld.
+func samePlaceOrNone(got, want *model.Context, withheld bool) bool {
+	if withheld || got.Region != want.Region {
+		return got.Region == 0 && got.TimeOfDay == 0
+	}
+	return got.TimeOfDay == want.TimeOfDay
 }
 
 // look is the second observer: it reads the table and counts each cell.
@@ -260,17 +274,17 @@ func (w *world) look() {
 	seen := make(map[cellKey]int)
 	for key, r := range w.rows {
 		if r.report.Context.Region != 0 {
-			seen[cellKey{key.day, place{r.report.Context.Region, key.network}}]++
+			seen[cellKey{key.day, placeOf(&r.report, &r.report.Context)}]++
 		}
 	}
 	for c, n := range seen {
 		if n < w.k {
-			w.fail("%d reports show region %d in network %v on day %d, at least %d must", n, c.region, c.network, c.day, w.k)
+			w.fail("%d reports of origin %v show region %d in network %v on day %d, at least %d must", n, c.origin, c.region, c.network, c.day, w.k)
 		}
 	}
 	for key, r := range w.rows {
 		for _, s := range r.report.Segments {
-			c := cellKey{key.day, place{s.Context.Region, s.Context.Network}}
+			c := cellKey{key.day, placeOf(&r.report, &s.Context)}
 			if c.region != 0 && w.k > 1 && seen[c] < w.k {
 				w.fail("a segment shows region %d in network %v, and %d reports do", c.region, c.network, seen[c])
 			}

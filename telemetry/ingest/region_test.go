@@ -59,7 +59,7 @@ WHERE toString(region) != 'ZZ' GROUP BY day, region, network`)
 
 func callFrom(rng *rand.Rand, region model.Region, network model.NetworkType) telemetry.Report {
 	r := validReport(rng)
-	r.Context.Region, r.Context.Network = region, network
+	r.Origin, r.Context.Region, r.Context.Network = telemetry.OriginCall, region, network
 	for i := range r.Segments {
 		r.Segments[i].Context.Region, r.Segments[i].Context.Network = region, network
 	}
