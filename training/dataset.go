@@ -11,10 +11,14 @@ import (
 	"strings"
 
 	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/telemetry"
 )
 
 // Dataset is the usable segments, in the order they were added. The zero Dataset is empty and ready to use.
 type Dataset struct {
+	// Origins is where the calls took place, as they were selected: for the record, and part of the fingerprint.
+	Origins []telemetry.Origin
+
 	rows    []row
 	days    []int // ascending, without repeats
 	refused Refused
@@ -109,11 +113,14 @@ func (d *Dataset) Calls() int {
 // Refused is the count of the segments that were not taken.
 func (d *Dataset) Refused() Refused { return d.refused }
 
-// Fingerprint is the SHA-256, in hex, over the number of segments and all their columns in the order they were added:
+// Fingerprint is the SHA-256, in hex, over the origins, the number of segments and all their columns in the order they were added:
 // two runs with equal fingerprints saw the same data.
 func (d *Dataset) Fingerprint() string {
 	h := sha256.New()
-	var b []byte
+	b := binary.LittleEndian.AppendUint64(nil, uint64(len(d.Origins)))
+	for _, o := range d.Origins {
+		b = append(b, byte(o))
+	}
 	b = binary.LittleEndian.AppendUint64(b, uint64(len(d.rows)))
 	h.Write(b)
 	for i := range d.rows {

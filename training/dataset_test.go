@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/telemetry"
 )
 
 func goodSegment() model.Segment {
@@ -64,6 +65,9 @@ func TestFingerprintSeesEveryColumn(t *testing.T) {
 		}
 		seen[f] = name
 	}
+	d := Dataset{Origins: []telemetry.Origin{telemetry.OriginCall}}
+	d.Add(1, 20000, goodSegment(), false)
+	note("origins", d.Fingerprint())
 	note("call", fingerprint(2, 20000, goodSegment(), false))
 	note("day", fingerprint(1, 20001, goodSegment(), false))
 	note("died", fingerprint(1, 20000, goodSegment(), true))

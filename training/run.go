@@ -38,7 +38,8 @@ type Settings struct {
 	Logging     []uint32           `json:"logging"` // versions of the known logging policies
 	Version     uint32             `json:"version"` // of the candidate
 	Created     time.Time          `json:"created"`
-	Data        string             `json:"data"` // Dataset.Fingerprint
+	Data        string             `json:"data"`    // Dataset.Fingerprint
+	Origins     []string           `json:"origins"` // Dataset.Origins
 }
 
 // GateSettings is evaluate.GateConfig as config.json spells it.
@@ -55,7 +56,10 @@ func (r *run) settings() Settings {
 	s := Settings{
 		Seed: c.Seed, Price: c.Price, Fit: c.Fit, Horizon: c.HorizonSeconds, Exploration: c.Exploration, Gate: GateSettings(c.Gate), Folds: c.Folds,
 		MinRows: c.MinRows, MinCalls: c.MinCalls, Base: c.Base.Version, Logging: []uint32{}, Version: c.Version,
-		Created: c.Created, Data: r.metrics.Fingerprint,
+		Created: c.Created, Data: r.metrics.Fingerprint, Origins: []string{},
+	}
+	for _, o := range c.Dataset.Origins {
+		s.Origins = append(s.Origins, o.String())
 	}
 	for _, p := range c.Logging {
 		s.Logging = append(s.Logging, p.Version())

@@ -56,7 +56,9 @@ type place struct {
 }
 
 // placeOf is where a report with a context lies.
-func placeOf(r *telemetry.Report, c *model.Context) place { return place{r.Origin, c.Region, c.Network} }
+func placeOf(r *telemetry.Report, c *model.Context) place {
+	return place{r.Origin, c.Region, c.Network}
+}
 
 // cell is one place on one day.
 type cell struct {

@@ -4,13 +4,16 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// A cell is what one sender without an identity can flood: the reports of one day, region and network type. Filter.CellCap
-// bounds what a cell has a say in. Of a cell with more reports those count whose number in a fixed lottery is lowest.
+// A cell is what one sender without an identity can flood: the reports of one day, origin, region and network type.
+// Filter.CellCap bounds what a cell has a say in, and Filter.CellGrowth what it has more than usual, see usual.go. Of a cell
+// with more reports those count whose number in a fixed lottery is lowest.
 // The number is the SHA-256 hash of a random salt and the report's id, and the salt never leaves the warehouse. So a
 // sender, who chooses the ids, can neither aim for the sample nor learn from outside whether a report is in it; an honest
 // report of a flooded cell has the same chance as a false one; and two reads take the same sample. With more reports the
@@ -40,19 +43,27 @@ func draw(salt string) string {
 	return fmt.Sprintf("substring(hex(SHA256(concat('%s', toString(id)))), 1, %d)", salt, drawDigits)
 }
 
-// cell is one that has more reports than may count.
+// place is what tells the cells of a day apart.
+type place struct{ origin, region, network string }
+
+// cell is one with its reports, copies included.
 type cell struct {
-	day, region, network string
-	reports              uint64
+	day time.Time
+	place
+	reports uint64
+	limit   uint64 // of reports that count
 }
 
 // cellKey is SQL for what tells cells apart.
-const cellKey = "concat(toString(day), toString(region), toString(network))"
+const cellKey = "concat(toString(day), toString(origin), toString(region), toString(network))"
 
-func (c *cell) key() string { return c.day + c.region + c.network }
+func (c *cell) key() string {
+	return c.day.Format(time.DateOnly) + c.origin + c.region + c.network
+}
 
-// cellSample is a further condition on the reports of f, " AND ...", that keeps at most f.CellCap of each cell; empty
-// when none has more. f.Policy and f.Experiment make no difference: the sample is of all reports of the time and origin.
+// cellSample is a further condition on the reports of f, " AND ...", that keeps of each cell at most what its caps allow;
+// empty when none has more. f.Policy and f.Experiment make no difference: the sample is of all reports of the time and
+// origins.
 func (w *Warehouse) cellSample(ctx context.Context, f Filter) (string, error) {
 	cells, err := w.crowdedCells(ctx, f)
 	if err != nil || len(cells) == 0 {
@@ -83,14 +94,27 @@ func (w *Warehouse) cellSample(ctx context.Context, f Filter) (string, error) {
 		draw(salt), cellKey, strings.Join(keys, ", "), strings.Join(limits, ", ")), nil
 }
 
-// crowdedCells lists the cells that may have more than f.CellCap reports. It counts rows, copies included, which reads
-// three narrow columns and sorts nothing: where no cell comes near the cap that is all the cap costs.
+// crowdedCells lists the cells that may have more reports than may count, with their limits. It counts rows, copies
+// included, which reads four narrow columns and sorts nothing: where no cell comes near a cap that is all the caps cost.
 func (w *Warehouse) crowdedCells(ctx context.Context, f Filter) ([]cell, error) {
-	if f.CellCap == 0 {
+	least := f.leastCap()
+	if least == 0 {
 		return nil, nil
 	}
-	rows, err := w.conn.Query(ctx, fmt.Sprintf(`SELECT toString(day), toString(region), toString(network), count() AS reports
-FROM calls WHERE %s GROUP BY day, region, network HAVING reports > %d ORDER BY day, region, network`, f.calls(), f.CellCap))
+	cells, err := w.countCells(ctx, f.calls(), least)
+	if err != nil || len(cells) == 0 {
+		return nil, err
+	}
+	if err := w.limitCells(ctx, f, cells); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(cells, func(c cell) bool { return c.reports <= c.limit }), nil
+}
+
+// countCells counts the cells with more than so many of the reports that meet a condition, in the order of days.
+func (w *Warehouse) countCells(ctx context.Context, condition string, more uint64) ([]cell, error) {
+	rows, err := w.conn.Query(ctx, fmt.Sprintf(`SELECT day, toString(origin), toString(region), toString(network), count() AS reports
+FROM calls WHERE %s GROUP BY day, origin, region, network HAVING reports > %d ORDER BY day, origin, region, network`, condition, more))
 	if err != nil {
 		return nil, w.queryError("crowded cells", err)
 	}
@@ -98,7 +122,7 @@ FROM calls WHERE %s GROUP BY day, region, network HAVING reports > %d ORDER BY d
 	var cells []cell
 	for rows.Next() {
 		var c cell
-		if err := rows.Scan(&c.day, &c.region, &c.network, &c.reports); err != nil {
+		if err := rows.Scan(&c.day, &c.origin, &c.region, &c.network, &c.reports); err != nil {
 			return nil, w.queryError("crowded cells", err)
 		}
 		cells = append(cells, c)
@@ -113,8 +137,8 @@ FROM calls WHERE %s GROUP BY day, region, network HAVING reports > %d ORDER BY d
 // draws in memory than the cap.
 func (w *Warehouse) lastDrawn(ctx context.Context, f Filter, c *cell, salt string) (string, error) {
 	rows, err := w.conn.Query(ctx, fmt.Sprintf(`SELECT %s AS draw FROM calls FINAL
-WHERE day = toDate('%s') AND network = '%s' AND region = '%s' AND %s ORDER BY draw LIMIT %d, 2`,
-		draw(salt), c.day, c.network, c.region, f.calls(), f.CellCap-1))
+WHERE day = %s AND origin = '%s' AND network = '%s' AND region = '%s' AND %s ORDER BY draw LIMIT %d, 2`,
+		draw(salt), sqlDate(c.day), c.origin, c.network, c.region, f.calls(), c.limit-1))
 	if err != nil {
 		return "", w.queryError("the sample of a cell", err)
 	}

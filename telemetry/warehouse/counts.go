@@ -8,11 +8,12 @@ import (
 
 // Counts is what the warehouse holds.
 type Counts struct {
-	Rows       uint64 // of the table, copies included
-	Reports    uint64 // distinct report ids
-	Duplicates uint64 // Rows - Reports: copies that no merge has removed yet; queries leave them out
-	Segments   uint64 // of the distinct reports
-	OldestHour uint32 // in hours since 1970-01-01 00:00 UTC; 0 when there is none
+	Rows       uint64                      // of the table, copies included
+	Reports    uint64                      // distinct report ids
+	Duplicates uint64                      // Rows - Reports: copies that no merge has removed yet; queries leave them out
+	Segments   uint64                      // of the distinct reports
+	SegmentsOf map[telemetry.Origin]uint64 // the same by where the call took place; no zeros
+	OldestHour uint32                      // in hours since 1970-01-01 00:00 UTC; 0 when there is none
 	NewestHour uint32
 	Rejected   map[telemetry.RejectReason]uint64 // refused reports by reason, a second delivery counted once
 	Origins    map[telemetry.Origin]uint64       // distinct report ids by where the call took place; no zeros
@@ -20,7 +21,7 @@ type Counts struct {
 
 // Counts counts everything. It reads the ids of the whole table.
 func (w *Warehouse) Counts(ctx context.Context) (Counts, error) {
-	c := Counts{Rejected: make(map[telemetry.RejectReason]uint64), Origins: make(map[telemetry.Origin]uint64)}
+	c := Counts{SegmentsOf: make(map[telemetry.Origin]uint64), Rejected: make(map[telemetry.RejectReason]uint64), Origins: make(map[telemetry.Origin]uint64)}
 	err := w.conn.QueryRow(ctx, `SELECT count(), uniqExact(id),
     if(count() = 0, toUInt32(0), toUInt32(intDiv(toUInt32(min(hour)), 3600))),
     if(count() = 0, toUInt32(0), toUInt32(intDiv(toUInt32(max(hour)), 3600)))
@@ -29,8 +30,12 @@ FROM calls`).Scan(&c.Rows, &c.Reports, &c.OldestHour, &c.NewestHour)
 		return Counts{}, w.queryError("counts", err)
 	}
 	c.Duplicates = c.Rows - c.Reports
-	if err := w.conn.QueryRow(ctx, "SELECT sum(length(segment.cause)) FROM calls FINAL").Scan(&c.Segments); err != nil {
-		return Counts{}, w.queryError("counts", err)
+	err = w.countBy(ctx, "counts", "SELECT toUInt8(origin), sum(length(segment.cause)) AS n FROM calls FINAL GROUP BY origin HAVING n > 0", func(origin uint8, n uint64) {
+		c.SegmentsOf[telemetry.Origin(origin)] = n
+		c.Segments += n
+	})
+	if err != nil {
+		return Counts{}, err
 	}
 	err = w.countBy(ctx, "rejects", "SELECT toUInt8(reason), count() FROM rejects FINAL GROUP BY reason", func(reason uint8, n uint64) {
 		c.Rejected[telemetry.RejectReason(reason)] = n

@@ -113,7 +113,7 @@ var otherMethods = map[string]string{
 // filters take every branch of a Filter.
 var filters = []warehouse.Filter{
 	{},
-	{Since: baseHour + 20, Until: baseHour + 50, Origin: new(telemetry.OriginCall)},
+	{Since: baseHour + 20, Until: baseHour + 50, Origins: []telemetry.Origin{telemetry.OriginCall}},
 	{Policy: new(uint32(1)), Experiment: new(uint32(0)), CellCap: 5},
 	{CellCap: 3},
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/attune-calls/attune/telemetry"
 )
 
 // Format is how an export is written.
@@ -21,14 +23,19 @@ const (
 
 // Export says what to write.
 type Export struct {
-	View   string    // one of ViewNames
-	Since  time.Time // first day; zero = from the beginning
-	Until  time.Time // first day left out; zero = to the end
-	Format Format
+	View  string    // one of ViewNames
+	Since time.Time // first day; zero = from the beginning
+	Until time.Time // first day left out; zero = to the end
+	// Origins selects calls by where they took place; none = all. Refused reports have no origin.
+	Origins []telemetry.Origin
+	Format  Format
 }
 
-// viewsWithoutDay sum up all days.
-var viewsWithoutDay = []string{"network_quality"}
+// viewsWithoutDay sum up all days, viewsWithoutOrigin are not of calls.
+var (
+	viewsWithoutDay    = []string{"network_quality"}
+	viewsWithoutOrigin = []string{"rejects_hourly"}
+)
 
 // Validate reports a view or format that there is not, and days for a view that has none.
 func (e Export) Validate() error {
@@ -56,11 +63,13 @@ func (e Export) query() (string, error) {
 			conditions = append(conditions, fmt.Sprintf("day %s %s", bound.comparison, sqlDate(bound.day)))
 		}
 	}
-	switch {
-	case len(conditions) == 0:
-	case slices.Contains(viewsWithoutDay, e.View):
+	if len(conditions) > 0 && slices.Contains(viewsWithoutDay, e.View) {
 		return "", fmt.Errorf("export: %s sums up all days: leave out the first and the last day", e.View)
-	default:
+	}
+	if len(e.Origins) > 0 && !slices.Contains(viewsWithoutOrigin, e.View) {
+		conditions = append(conditions, Filter{Origins: e.Origins}.origins())
+	}
+	if len(conditions) > 0 {
 		query += " WHERE " + strings.Join(conditions, " AND ")
 	}
 	if key, ok := viewOrder[e.View]; ok {
@@ -71,8 +80,8 @@ func (e Export) query() (string, error) {
 
 // viewOrder has the key of each view of groups.
 var viewOrder = map[string]string{
-	"calls_daily": "day, origin, network", "cells_daily": "day, region, network",
-	"network_quality": "network, policy, experiment, arm", "ratings_daily": "day, network, measure",
+	"calls_daily": "day, origin, network", "cells_daily": "day, origin, region, network",
+	"network_quality": "origin, network, policy, experiment, arm", "ratings_daily": "day, origin, network, measure",
 	"rejects_hourly": "day, hour, reason",
 }
 

@@ -10,16 +10,20 @@ import (
 
 // Filter selects calls and segments. The zero Filter selects everything.
 type Filter struct {
-	Since  uint32 // first hour, in hours since 1970-01-01 00:00 UTC; 0 = from the beginning
-	Until  uint32 // first hour left out; 0 = to the end
-	Origin *telemetry.Origin
+	Since uint32 // first hour, in hours since 1970-01-01 00:00 UTC; 0 = from the beginning
+	Until uint32 // first hour left out; 0 = to the end
+	// Origins selects calls by where they took place; none = all. Who asks about people's calls wants OriginCall alone.
+	Origins []telemetry.Origin
 	// Policy and Experiment select the segments that a policy of this version, or an experiment of this number, decided.
 	// Of a call that changed between policies only the matching segments are seen.
 	Policy     *uint32
 	Experiment *uint32
-	// CellCap bounds how many reports of one day, region and network type are read, to bound what a flood of false ones
-	// can do; 0 = all. See the sample in cap.go. It does not apply to what people query.
-	CellCap uint64
+	// CellCap bounds how many reports of one day, origin, region and network type are read, to bound what a flood of false
+	// ones can do; 0 = all. CellGrowth and CellFloor bound a cell further by what is usual for it: to CellGrowth times the
+	// median of its earlier days, but not below CellFloor; 0 = not. See the sample in cap.go. None of them applies to what
+	// people query.
+	CellCap               uint64
+	CellGrowth, CellFloor uint64
 }
 
 // calls is the condition on the columns of a call.
@@ -31,10 +35,19 @@ func (f Filter) calls() string {
 	if f.Until > 0 {
 		conditions = append(conditions, fmt.Sprintf("day <= %s AND hour < %s", sqlDay(f.Until), sqlHour(f.Until)))
 	}
-	if f.Origin != nil {
-		conditions = append(conditions, fmt.Sprintf("origin = '%s'", *f.Origin))
+	return strings.Join(append(conditions, f.origins()), " AND ")
+}
+
+// origins is the condition on the origin of a call.
+func (f Filter) origins() string {
+	if len(f.Origins) == 0 {
+		return "1"
 	}
-	return strings.Join(conditions, " AND ")
+	names := make([]string, len(f.Origins))
+	for i, o := range f.Origins {
+		names[i] = "'" + o.String() + "'"
+	}
+	return "origin IN (" + strings.Join(names, ", ") + ")"
 }
 
 // segments is the condition on a segment, given the SQL of its policy and experiment.

@@ -207,14 +207,19 @@ func (m *migrator) awaitInserts(ctx context.Context, table string) error {
 	return nil
 }
 
-// copyCalls copies a day of reports. A region is shown where the day has enough reports of the same region and network,
-// as for reports that arrive today; so is that of a segment, by the same count.
+// copyCalls copies a day of reports. A region is shown where the day has enough reports of the same origin, region and
+// network, as for reports that arrive today; so is that of a segment, by the same count. The local time of day goes where
+// the region goes.
 func (m *migrator) copyCalls(day time.Time) string {
 	date := sqlDate(day)
-	cell := fmt.Sprintf("toUInt32(toUInt32(toInt8(network)) * 65536 + indexOf(['%s'], toString(region)) - 1)", strings.Join(model.Regions(), "', '"))
+	cell := func(region, network string) string {
+		return "toUInt32(toUInt32(toInt8(origin)) * 16777216 + toUInt32(" + network + ") * 65536 + " + region + ")"
+	}
+	own := cell(fmt.Sprintf("indexOf(['%s'], toString(region)) - 1", strings.Join(model.Regions(), "', '")), "toInt8(network)")
 	cells := fmt.Sprintf("(SELECT groupArray(cell) FROM (\n    SELECT %s AS cell FROM calls_version_1 FINAL WHERE day = %s GROUP BY cell HAVING count() >= %d\n))",
-		cell, date, m.settings.MinCell)
-	shown := "has(open, " + cell + ")"
+		own, date, m.settings.MinCell)
+	shown := "has(open, " + own + ")"
+	hidden := "(region != 'ZZ' AND NOT " + shown + ")"
 	var columns, values []string
 	for _, c := range callColumns() {
 		columns = append(columns, c[0])
@@ -223,6 +228,8 @@ func (m *migrator) copyCalls(day time.Time) string {
 			values = append(values, "toFixedString(if(region != 'ZZ' AND "+shown+", toString(region), 'ZZ'), 2)")
 		case "region_state":
 			values = append(values, fmt.Sprintf("if(region = 'ZZ', %d, if(%s, %d, %d))", regionNotGiven, shown, regionShown, regionWithheld))
+		case "time_of_day":
+			values = append(values, fmt.Sprintf("CAST(if(%s, 'unknown', toString(time_of_day)) AS %s)", hidden, c[1]))
 		case "stars", "problem":
 			values = append(values, "0")
 		case "origin":
@@ -234,8 +241,12 @@ func (m *migrator) copyCalls(day time.Time) string {
 	for i := range segmentColumns {
 		name := "segment." + segmentColumns[i].name
 		columns = append(columns, name)
-		if segmentColumns[i].name == "region" {
-			name = "arrayMap((r, n) -> if(has(open, toUInt32(toUInt32(n) * 65536 + r)), r, toUInt16(0)), segment.region, segment.network)"
+		there := "has(open, " + cell("r", "n") + ")"
+		switch segmentColumns[i].name {
+		case "region":
+			name = "arrayMap((r, n) -> if(" + there + ", r, toUInt16(0)), segment.region, segment.network)"
+		case "time_of_day":
+			name = "arrayMap((t, r, n) -> if(" + hidden + " OR r != 0 AND NOT " + there + ", toUInt8(0), t), segment.time_of_day, segment.region, segment.network)"
 		}
 		values = append(values, name)
 	}

@@ -3,10 +3,10 @@ package warehouse
 import (
 	"context"
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/telemetry"
 )
 
 // PoorMOS is the quality below which a call counts as poor: at and under it nearly all users are dissatisfied (R = 60
@@ -39,9 +39,10 @@ type CallQuality struct {
 	Stars uint8 // the user's rating, 1..5; 0 = none
 }
 
-// NetworkQuality sums up the call legs of one network type under one policy and arm. A call that died counts with
+// NetworkQuality sums up the call legs of one origin and network type under one policy and arm. A call that died counts with
 // model.WorstMOS, and as poor.
 type NetworkQuality struct {
+	Origin             telemetry.Origin
 	Network            model.NetworkType
 	Policy, Experiment uint32
 	Arm                uint8
@@ -49,6 +50,7 @@ type NetworkQuality struct {
 	Judged             uint64 // legs with a quality: measured, or died
 	Died               uint64
 	MOS                float64 // mean over the judged legs; NaN when there is none
+	MedianMOS          float64 // likewise; what a share of false reports below a half cannot move out of the true ones
 	Kbps               float64 // mean over the legs that measured it
 	LossAfter          float64 // likewise
 	Poor               float64 // share of the judged legs with a quality below PoorMOS
@@ -146,13 +148,21 @@ func judgedQuality(legs string, poorMOS float64) string {
 		quality + " < " + sqlFloat(poorMOS) + " AS poor FROM (" + legs + ")"
 }
 
-// networkQuality is the SQL of one row per network type, policy, experiment and arm.
-func networkQuality(f Filter, sample string) string {
-	return `SELECT network, policy, experiment, arm, count() AS calls, countIf(judged) AS judged_calls, countIf(died) AS died_calls,
-    avgIf(quality, judged) AS mean_quality, avgIf(kbps, NOT isNaN(kbps)) AS mean_kbps,
-    avgIf(loss_after, NOT isNaN(loss_after)) AS mean_loss_after, countIf(poor) / countIf(judged) AS poor_share
+// networkQuality is the SQL of one row per origin, network type, policy, experiment and arm, with the figures that at
+// least minCell reports have a share in.
+func networkQuality(f Filter, sample string, minCell int) string {
+	return `SELECT origin, network, policy, experiment, arm, calls, judged_calls, died_calls, mean_quality,
+    ` + summedQuality.median(minCell) + `,
+    ` + summedQuality.trimmedMean(minCell) + `,
+    mean_kbps, ` + summedKbps.median(minCell) + `,
+    mean_loss_after, ` + summedLoss.median(minCell) + `, poor_share
+FROM (SELECT origin, network, policy, experiment, arm, count() AS calls, countIf(judged) AS judged_calls, countIf(died) AS died_calls,
+    ` + summedQuality.mean(minCell) + `, ` + summedKbps.mean(minCell) + `, ` + summedLoss.mean(minCell) + `, ` + poorShare(minCell) + `,
+    ` + summedQuality.collect() + `,
+    ` + summedKbps.collect() + `,
+    ` + summedLoss.collect() + `
 FROM (` + judgedQuality(callQuality(f, sample), PoorMOS) + `)
-GROUP BY network, policy, experiment, arm`
+GROUP BY origin, network, policy, experiment, arm` + having(minCell) + `)`
 }
 
 // CallQualities gives one row per call leg, copies left out, in the order of time. It is meant for confidence
@@ -186,15 +196,15 @@ FROM (`+callQuality(f, sample)+`) ORDER BY hour, network, policy, experiment, ar
 	return list, nil
 }
 
-// NetworkQuality sums up the call legs by network type, policy, experiment and arm, in that order.
+// NetworkQuality sums up the call legs by origin, network type, policy, experiment and arm, in that order.
 func (w *Warehouse) NetworkQuality(ctx context.Context, f Filter) ([]NetworkQuality, error) {
 	sample, err := w.cellSample(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := w.conn.Query(sampled(ctx, sample), `SELECT toUInt8(network), policy, experiment, arm, calls, judged_calls, died_calls,
-    mean_quality, mean_kbps, mean_loss_after, poor_share
-FROM (`+networkQuality(f, sample)+`) ORDER BY network, policy, experiment, arm`)
+	rows, err := w.conn.Query(sampled(ctx, sample), `SELECT toUInt8(origin), toUInt8(network), policy, experiment, arm, calls, judged_calls, died_calls,
+    mean_quality, median_quality, mean_kbps, mean_loss_after, poor_share
+FROM (`+networkQuality(f, sample, 1)+`) ORDER BY origin, network, policy, experiment, arm`)
 	if err != nil {
 		return nil, w.queryError("network quality", err)
 	}
@@ -202,12 +212,9 @@ FROM (`+networkQuality(f, sample)+`) ORDER BY network, policy, experiment, arm`)
 	var list []NetworkQuality
 	for rows.Next() {
 		var q NetworkQuality
-		if err := rows.Scan((*uint8)(&q.Network), &q.Policy, &q.Experiment, &q.Arm, &q.Calls, &q.Judged, &q.Died,
-			&q.MOS, &q.Kbps, &q.LossAfter, &q.Poor); err != nil {
+		if err := rows.Scan((*uint8)(&q.Origin), (*uint8)(&q.Network), &q.Policy, &q.Experiment, &q.Arm, &q.Calls, &q.Judged, &q.Died,
+			&q.MOS, &q.MedianMOS, &q.Kbps, &q.LossAfter, &q.Poor); err != nil {
 			return nil, w.queryError("network quality", err)
-		}
-		if q.Judged == 0 {
-			q.MOS, q.Poor = math.NaN(), math.NaN()
 		}
 		list = append(list, q)
 	}

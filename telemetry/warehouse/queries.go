@@ -5,6 +5,8 @@ import (
 	"embed"
 	"fmt"
 	"strings"
+
+	"github.com/attune-calls/attune/telemetry"
 )
 
 //go:embed queries/*.sql
@@ -36,6 +38,15 @@ func Queries() []Query {
 	}
 	return list
 }
+
+// Of is the query asked of calls of another origin than real ones.
+func (q Query) Of(o telemetry.Origin) Query {
+	q.SQL = strings.ReplaceAll(q.SQL, realCalls, "origin = '"+o.String()+"'")
+	return q
+}
+
+// realCalls is the condition in every query of the origin that people mean when they ask about calls.
+const realCalls = "origin = 'call'"
 
 // parseQuery reads a file of queries: comment lines, of which the first is the title, and then the SQL.
 func parseQuery(name, text string) Query {

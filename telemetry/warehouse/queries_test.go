@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/warehouse"
 	"github.com/attune-calls/attune/telemetry/warehouse/internal/synthetic"
 )
@@ -86,6 +87,9 @@ func TestQueriesAreListed(t *testing.T) {
 		names = append(names, q.Name)
 		if q.Title == "" || q.About == "" || q.SQL == "" {
 			t.Errorf("%s lacks a title, an explanation or its SQL: %+v", q.Name, q)
+		}
+		if other := q.Of(telemetry.OriginSimulation).SQL; strings.Contains(q.SQL, "rejects") != (other == q.SQL) || strings.Contains(other, "'call'") {
+			t.Errorf("%s does not say whose calls it asks about, or not everywhere:\n%s", q.Name, other)
 		}
 		allowed := append(warehouse.ViewNames(), "schema_settings", "(")
 		words := strings.Fields(q.SQL)

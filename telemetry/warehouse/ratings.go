@@ -43,9 +43,8 @@ func opinions() []opinion {
 	return list
 }
 
-// ratingsDaily is the SQL of one row per day, network type and measure: the estimate of what the users who rated their
-// calls meant. A day and network type with fewer than minCell rated calls is not shown. Which problem a report was asked
-// about is drawn by chance and says nothing of its user, so a measure may rest on fewer answers than that.
+// ratingsDaily is the SQL of one row per day, origin, network type and measure: the estimate of what the users who rated
+// their calls meant. A measure of fewer than minCell answers is not shown; of the problems each report was asked about one.
 func ratingsDaily(minCell int) string {
 	var counts, measures, answers, values, errors []string
 	for i := range response.Stars {
@@ -62,14 +61,14 @@ func ratingsDaily(minCell int) string {
 		values = append(values, fmt.Sprintf("(%s - %s) / %s", o.mean, sqlFloat(o.offset), sqlFloat(o.slope)))
 		errors = append(errors, fmt.Sprintf("sqrt(%s / (%s - 1.)) / %s", o.variance, o.answers, sqlFloat(o.slope)))
 	}
-	return `SELECT day, network, reports, rated, measure, answers, estimate, standard_error
-FROM (SELECT day, toString(network) AS network, count() AS reports, countIf(stars > 0) AS rated,
+	return `SELECT day, origin, network, reports, rated, measure, answers, estimate, standard_error
+FROM (SELECT day, toString(origin) AS origin, toString(network) AS network, count() AS reports, countIf(stars > 0) AS rated,
     sum(toUInt64(stars)) AS star_sum, sum(toUInt64(stars) * stars) AS star_squares,
     ` + strings.Join(counts, ",\n    ") + `
-FROM calls FINAL GROUP BY day, network HAVING rated >= ` + fmt.Sprint(minCell) + `)
+FROM calls FINAL GROUP BY day, origin, network HAVING rated >= ` + fmt.Sprint(minCell) + `)
 ARRAY JOIN [` + strings.Join(measures, ", ") + `] AS measure,
     [` + strings.Join(answers, ", ") + `] AS answers,
     [` + strings.Join(values, ",\n        ") + `] AS estimate,
     [` + strings.Join(errors, ",\n        ") + `] AS standard_error
-WHERE answers > 1`
+WHERE answers >= ` + fmt.Sprint(max(minCell, 2)) // one has no standard error
 }

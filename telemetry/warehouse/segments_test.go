@@ -149,7 +149,7 @@ func TestEachSegmentFilters(t *testing.T) {
 	}{
 		{"since", warehouse.Filter{Since: baseHour + 30}, func(r *telemetry.Report, _ *model.Segment) bool { return r.Hour >= baseHour+30 }},
 		{"until", warehouse.Filter{Until: baseHour + 30}, func(r *telemetry.Report, _ *model.Segment) bool { return r.Hour < baseHour+30 }},
-		{"origin", warehouse.Filter{Origin: new(telemetry.OriginCall)}, func(r *telemetry.Report, _ *model.Segment) bool { return r.Origin == telemetry.OriginCall }},
+		{"origin", warehouse.Filter{Origins: []telemetry.Origin{telemetry.OriginCall}}, func(r *telemetry.Report, _ *model.Segment) bool { return r.Origin == telemetry.OriginCall }},
 		{"policy", warehouse.Filter{Policy: new(uint32(0))}, func(_ *telemetry.Report, s *model.Segment) bool { return s.Policy == 0 }},
 		{"both", warehouse.Filter{Policy: new(uint32(2)), Experiment: new(uint32(1))}, func(_ *telemetry.Report, s *model.Segment) bool {
 			return s.Policy == 2 && s.Experiment == 1
@@ -194,7 +194,7 @@ func TestSegmentsView(t *testing.T) {
 	r.Context.Network = model.NetworkWiFi
 	s := &r.Segments[1]
 	r.Context.Region, _ = model.ParseRegion("PT")
-	s.Context.Network, s.Context.Region = model.NetworkWiFi, r.Context.Region
+	s.Context = r.Context // it did not move
 	s.Action = model.DefaultAction()
 	s.Propensity = 123_457
 	s.Outcome = model.Outcome{MOS: model.ScaleMOS.Bucket(4.2), LossAfter: model.ScaleOutcomeLoss.Bucket(0.03)}

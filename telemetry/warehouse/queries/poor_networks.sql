@@ -4,6 +4,7 @@
 SELECT network, region, metered, count() AS calls, round(100 * countIf(poor) / countIf(judged), 1) AS poor_percent,
     round(quantileExactIf(0.5)(quality, judged), 3) AS median_quality, countIf(died) AS died_calls
 FROM call_quality
+WHERE origin = 'call'
 GROUP BY network, region, metered
 HAVING calls >= (SELECT min_cell FROM schema_settings)
 ORDER BY poor_percent DESC, network, region, metered

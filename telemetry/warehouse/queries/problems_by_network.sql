@@ -6,7 +6,7 @@ SELECT network, substring(measure, 9) AS problem, sum(answers) AS answered,
     round(100 * sum(answers * estimate) / answered, 1) AS percent,
     round(196 * sqrt(sum(answers * answers * standard_error * standard_error)) / answered, 1) AS error95
 FROM ratings_daily
-WHERE measure LIKE 'problem %'
+WHERE origin = 'call' AND measure LIKE 'problem %'
 GROUP BY network, measure
 HAVING answered >= (SELECT min_cell FROM schema_settings)
 ORDER BY network, percent DESC, problem

@@ -5,6 +5,6 @@
 SELECT network, sum(answers) AS ratings, round(sum(answers * estimate) / ratings, 2) AS mean_stars,
     round(1.96 * sqrt(sum(answers * answers * standard_error * standard_error)) / ratings, 2) AS error95
 FROM ratings_daily
-WHERE measure = 'mean stars'
+WHERE origin = 'call' AND measure = 'mean stars'
 GROUP BY network
 ORDER BY network

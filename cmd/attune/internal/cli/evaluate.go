@@ -34,7 +34,7 @@ func newEvaluate(s *settings) *cobra.Command {
 			"  attune evaluate runs/run-20261123-101500-v2-1f0c8a77 --policy 3 --json",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			filter, err := days.filter()
+			filter, err := days.filter(s.config)
 			if err != nil {
 				return err
 			}
@@ -59,6 +59,7 @@ func newEvaluate(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			fmt.Fprintf(s.err, "%d segments of calls with the origin %s\n", dataset.Len(), listOrigins(dataset.Origins))
 			c := s.config.Training
 			evaluation, err := training.Evaluate(ctx, training.EvaluateConfig{
 				Dataset: dataset, Candidate: run, Base: base.Document, BaseModels: base.Models, Logging: base.Logging,

@@ -22,6 +22,7 @@ import (
 type exportOptions struct {
 	view, format, out string
 	since, until      string
+	origins           []string
 	json              bool
 }
 
@@ -77,6 +78,7 @@ func newWarehouseExport(s *settings) *cobra.Command {
 	flags.StringVar(&o.out, "out", "", "the file to write (default: standard output)")
 	flags.StringVar(&o.since, "since", "", "first day, as 2026-11-23 (default: all there are)")
 	flags.StringVar(&o.until, "until", "", "first day left out")
+	originFlag(cmd, &o.origins, []string{"call"}, "call")
 	flags.BoolVar(&o.json, "json", false, "tell what was written as JSON; needs --out")
 	return cmd
 }
@@ -112,6 +114,10 @@ func (o *exportOptions) export() (warehouse.Export, error) {
 	if o.json && o.out == "" {
 		return e, usageError{errors.New("--json needs --out: the export itself goes to standard output")}
 	}
+	var err error
+	if e.Origins, err = parseOrigins(o.origins); err != nil {
+		return e, err
+	}
 	for _, bound := range []struct {
 		flag, text string
 		day        *time.Time
@@ -119,7 +125,6 @@ func (o *exportOptions) export() (warehouse.Export, error) {
 		if bound.text == "" {
 			continue
 		}
-		var err error
 		if *bound.day, err = time.Parse(time.DateOnly, bound.text); err != nil {
 			return e, usageError{fmt.Errorf("--%s: %q is not a day, such as 2026-11-23", bound.flag, bound.text)}
 		}

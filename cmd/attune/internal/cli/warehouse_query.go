@@ -12,11 +12,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/attune-calls/attune/cmd/attune/internal/loop"
+	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/warehouse"
 )
 
 func newWarehouseQuery(s *settings) *cobra.Command {
 	var list, asJSON, sql bool
+	origin := "call"
 	cmd := &cobra.Command{
 		Use:   "query NAME",
 		Short: "Answer one of the example queries",
@@ -39,6 +41,11 @@ func newWarehouseQuery(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			from, err := telemetry.ParseOrigin(origin)
+			if err != nil {
+				return usageError{fmt.Errorf("--origin: %w", err)}
+			}
+			q = q.Of(from)
 			if sql {
 				fmt.Fprintln(s.out, q.SQL)
 				return nil
@@ -55,11 +62,15 @@ func newWarehouseQuery(s *settings) *cobra.Command {
 			if asJSON {
 				return json.NewEncoder(s.out).Encode(answerJSON(q, answer))
 			}
+			if from != telemetry.OriginCall {
+				fmt.Fprintf(s.err, "note: of calls with the origin %v, not of real ones\n", from)
+			}
 			fmt.Fprintf(s.out, "%s\n\n%s", q.Title, answer)
 			return nil
 		},
 	}
 	s.warehouseFlags(cmd)
+	cmd.Flags().StringVar(&origin, "origin", origin, "where the calls took place: call, simulation or import")
 	cmd.Flags().BoolVar(&list, "list", false, "list the queries")
 	cmd.Flags().BoolVar(&sql, "sql", false, "print the SQL of the query and do not run it")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

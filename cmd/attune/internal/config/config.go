@@ -16,6 +16,7 @@ import (
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/policy"
+	"github.com/attune-calls/attune/telemetry"
 )
 
 // FileName is where a verb looks for its configuration when --config is not given.
@@ -66,10 +67,15 @@ type Privacy struct {
 	Retention time.Duration `yaml:"retention"`
 	// CellCap bounds how many reports of one cell and day anything is learned from.
 	CellCap int `yaml:"cellCap"`
+	// CellGrowth and CellFloor bound it further by what is usual for the cell: to CellGrowth times the median of its last
+	// 28 days, but not below CellFloor.
+	CellGrowth int `yaml:"cellGrowth"`
+	CellFloor  int `yaml:"cellFloor"`
 }
 
 // Training sets when and how a candidate is learned.
 type Training struct {
+	Origins       Origins       `yaml:"origins"`       // where the calls that are learned from took place
 	MinSegments   int           `yaml:"minSegments"`   // fewer usable segments are refused
 	Every         time.Duration `yaml:"every"`         // pause between two trainings of "attune up"
 	Seed          uint64        `yaml:"seed"`          // of initial values, batches and bootstrap heads
@@ -128,9 +134,9 @@ func Default() Config {
 		Data:    "attune-data",
 		Stream:  Stream{Replicas: 1, MaxBytes: 4 << 30},
 		Ingest:  Ingest{Batch: 5000, MaxWait: 500 * time.Millisecond, AckWait: 30 * time.Second},
-		Privacy: Privacy{MinCell: 50, Retention: 90 * 24 * time.Hour, CellCap: 100_000},
+		Privacy: Privacy{MinCell: 50, Retention: 90 * 24 * time.Hour, CellCap: 100_000, CellGrowth: 5, CellFloor: 250},
 		Training: Training{
-			MinSegments: 500, Every: time.Hour, Seed: 1, PoisonedShare: 0.001,
+			Origins: Origins{telemetry.OriginCall}, MinSegments: 500, Every: time.Hour, Seed: 1, PoisonedShare: 0.001,
 			Price: Price{MOSPerKbps: price.MOSPerKbps, MeteredFactor: price.MeteredFactor},
 		},
 		Rollout: Rollout{Alpha: 0.05, MinCallsPerArm: 500, Ramp: []int{1, 5, 25, 50, 100}, Every: 30 * time.Second},
@@ -183,6 +189,9 @@ func (c *Config) Validate() error {
 	check(c.Privacy.MinCell >= 1 && c.Privacy.MinCell <= 10_000, "privacy.minCell", c.Privacy.MinCell, "1..10000")
 	check(c.Privacy.Retention >= 14*24*time.Hour && c.Privacy.Retention <= 10*365*24*time.Hour, "privacy.retention", c.Privacy.Retention, "336h (14 days) to 10 years")
 	check(c.Privacy.CellCap >= 1000, "privacy.cellCap", c.Privacy.CellCap, "at least 1000")
+	check(c.Privacy.CellGrowth >= 2 && c.Privacy.CellGrowth <= 1000, "privacy.cellGrowth", c.Privacy.CellGrowth, "2..1000")
+	check(c.Privacy.CellFloor >= 50 && c.Privacy.CellFloor <= c.Privacy.CellCap, "privacy.cellFloor", c.Privacy.CellFloor, "50 to privacy.cellCap")
+	check(len(c.Training.Origins) > 0, "training.origins", c.Training.Origins, "one or more of call, simulation, import")
 	check(c.Training.MinSegments >= 100, "training.minSegments", c.Training.MinSegments, "at least 100")
 	check(c.Training.Every >= time.Second, "training.every", c.Training.Every, "at least 1s")
 	check(c.Training.PoisonedShare >= 0 && c.Training.PoisonedShare < 0.5, "training.poisonedShare", c.Training.PoisonedShare, "0..0.5")

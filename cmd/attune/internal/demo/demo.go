@@ -17,6 +17,7 @@ import (
 	"github.com/attune-calls/attune/cmd/attune/internal/loop"
 	"github.com/attune-calls/attune/cmd/attune/internal/versions"
 	"github.com/attune-calls/attune/policy/delivery"
+	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/training/lab/history"
 	"github.com/attune-calls/attune/training/lab/network"
 	"github.com/attune-calls/attune/training/lab/sim"
@@ -130,6 +131,7 @@ func (r *run) prepare(ctx context.Context) error {
 	r.config.Data = data
 	r.config.Training.Seed = r.options.Seed
 	r.config.Training.MinSegments = 100
+	r.config.Training.Origins = config.Origins{telemetry.OriginSimulation} // the history is simulated, the calls after it are real
 	r.config.Policy.Explore = r.options.Explore
 	r.config.Rollout.MinCallsPerArm = 10
 	r.config.Rollout.Ramp = []int{50} // half and half at once: there is no one to protect

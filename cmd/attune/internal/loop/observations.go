@@ -6,14 +6,15 @@ import (
 
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/policy/rollout"
+	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/warehouse"
 )
 
 // observations reads what the experiment has shown so far: one observation for each call leg that lived under the
-// experiment from beginning to end. A leg that another version reached on the way belongs to neither arm. Of a crowded
-// cell no more legs count than privacy.cellCap.
+// experiment from beginning to end. A leg that another version reached on the way belongs to neither arm. Real calls alone
+// count, and of a crowded cell no more of them than the caps of the configuration.
 func (e *Experiment) observations(ctx context.Context, w *warehouse.Warehouse) ([]rollout.Observation, error) {
-	legs, err := w.CallQualities(ctx, warehouse.Filter{CellCap: uint64(e.config.Privacy.CellCap)})
+	legs, err := w.CallQualities(ctx, capped(e.config, warehouse.Filter{Origins: []telemetry.Origin{telemetry.OriginCall}}))
 	if err != nil {
 		return nil, fmt.Errorf("observations of experiment %d: %w", e.Number(), err)
 	}

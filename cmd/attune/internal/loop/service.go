@@ -33,7 +33,7 @@ const refreshEvery = 4 * time.Hour
 // OpenService starts or reaches the servers and publishes policy 1 where nothing is published. say is told what people
 // should know.
 func OpenService(ctx context.Context, c config.Config, port int, log *slog.Logger, say func(string, ...any)) (*Service, error) {
-	backends, err := Open(ctx, c, NeedNATS|NeedWarehouse|Patient, port, log)
+	backends, err := Open(ctx, c, NeedNATS|NeedWarehouse|Patient|Sole, port, log)
 	if err != nil {
 		return nil, err
 	}
@@ -133,14 +133,18 @@ func (s *Service) train(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if counts.Segments < s.seen+uint64(s.config.Training.MinSegments) {
+	var segments uint64 // that may be learned from
+	for _, origin := range s.config.Training.Origins {
+		segments += counts.SegmentsOf[origin]
+	}
+	if segments < s.seen+uint64(s.config.Training.MinSegments) {
 		return nil
 	}
 	dir, err := TrainApart(ctx, s.config, s.Backends.DSN, "")
 	if err != nil {
 		return err
 	}
-	s.seen = counts.Segments
+	s.seen = segments
 	candidate, err := training.ReadRun(dir)
 	if err != nil {
 		return err

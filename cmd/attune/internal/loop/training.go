@@ -17,11 +17,16 @@ import (
 	"github.com/attune-calls/attune/training"
 )
 
-// ReadDataset reads every segment of the warehouse that a filter selects, at most privacy.cellCap reports of a cell.
+// capped is a filter that takes of a cell at most what the configuration says.
+func capped(c config.Config, filter warehouse.Filter) warehouse.Filter {
+	filter.CellCap, filter.CellGrowth, filter.CellFloor = uint64(c.Privacy.CellCap), uint64(c.Privacy.CellGrowth), uint64(c.Privacy.CellFloor)
+	return filter
+}
+
+// ReadDataset reads every segment of the warehouse that a filter selects, of a cell at most what the configuration says.
 func ReadDataset(ctx context.Context, c config.Config, w *warehouse.Warehouse, filter warehouse.Filter) (*training.Dataset, error) {
-	var dataset training.Dataset
-	filter.CellCap = uint64(c.Privacy.CellCap)
-	err := w.EachSegment(ctx, filter, func(batch *warehouse.SegmentBatch) error {
+	dataset := training.Dataset{Origins: filter.Origins}
+	err := w.EachSegment(ctx, capped(c, filter), func(batch *warehouse.SegmentBatch) error {
 		for i := range batch.Rows {
 			row := &batch.Rows[i]
 			dataset.Add(uint32(row.Call), int(row.Day), row.Segment, row.Died)

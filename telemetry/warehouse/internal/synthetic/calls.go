@@ -17,7 +17,7 @@ import (
 // What the calls are spread over. The first day is a Monday.
 const (
 	Days        = 21
-	CallsPerDay = 720
+	CallsPerDay = 2880
 	// ChangeDay is the day, counted from 0, on which policy 2 follows policy 1.
 	ChangeDay = 11
 )
