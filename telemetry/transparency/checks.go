@@ -8,9 +8,9 @@ import (
 )
 
 // checks are the commands that reproduce the figures. The queries are the very ones this report was made with.
-func checks(s *Sources) []Check {
+func checks(s *Sources, h *warehouse.Holdings) []Check {
 	var list []Check
-	for _, q := range warehouse.HoldingsQueries(s.Since, s.Until, s.MinCell) {
+	for _, q := range warehouse.HoldingsQueries(s.Since, s.Until, s.MinCell, h.Cluster, h.Database) {
 		list = append(list, Check{q.Figure, "clickhouse-client --query " + quoted(q.SQL)})
 	}
 	return append(list,

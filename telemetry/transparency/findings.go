@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/attune-calls/attune/telemetry"
+	"github.com/attune-calls/attune/telemetry/warehouse"
 )
 
 // findings compares what exists with what is promised.
@@ -33,9 +34,15 @@ func (r *Report) findings(s *Sources) {
 		serious("table "+callsTable, fmt.Sprintf("Its oldest report, of %s, should have been deleted by %s.", r.Held.Oldest, stamp(*r.Held.Deletion)),
 			"Start \"attune ingest\" or \"attune up\": they delete what is past its time.")
 	}
+	if oldest, err := time.Parse(time.DateOnly, string(r.Held.RefusedOldest)); err == nil { // there are any
+		if end := warehouse.RetentionEnd(oldest, s.Retention); r.Generated.After(end.Add(grace)) {
+			serious("table rejects", fmt.Sprintf("What it counts of %s should have been deleted by %s.", r.Held.RefusedOldest, stamp(end)),
+				"Start \"attune ingest\" or \"attune up\": they delete what is past its time.")
+		}
+	}
 	if w := r.Withheld; w.Cells > 0 && w.SmallestCell < uint64(r.Promises.MinCell) {
 		serious("table "+callsTable, fmt.Sprintf("A region is stored for a cell of %d reports, fewer than k = %d.", w.SmallestCell, r.Promises.MinCell),
-			"Was k lower when they were stored? They are deleted with their week.")
+			"Was k lower when they were stored, or stored by a version that counted simulated and real calls together? They are deleted with their week.")
 	}
 	for _, f := range r.Fields {
 		if f.Expires != "" && f.Expires <= DayOf(s.Now) {

@@ -112,7 +112,7 @@ func Gather(ctx context.Context, s Sources) (*Report, error) {
 	r.findings(&s)
 	r.Orders = r.orders()
 	r.Answer = r.answer()
-	r.Checks = checks(&s)
+	r.Checks = checks(&s, &holdings)
 	return r, nil
 }
 
@@ -128,7 +128,7 @@ func databaseOf(h *warehouse.Holdings, registry *fieldRegistry) Database {
 			switch {
 			case t.View: // what it shows is worked out from the tables; it holds nothing
 				column.Known = t.Made
-			case t.Name == callsTable:
+			case warehouse.BaseTable(t.Name) == callsTable:
 				column.Purpose, column.Known = registry.column(c.Name)
 			default:
 				column.Purpose, column.Known = warehouse.ColumnPurpose(t.Name, c.Name)
@@ -151,7 +151,7 @@ const callsTable = "calls"
 
 func rank(t Table) int {
 	switch {
-	case t.Name == callsTable:
+	case warehouse.BaseTable(t.Name) == callsTable && !t.View:
 		return 0
 	case !t.View:
 		return 1

@@ -100,7 +100,7 @@ type Withheld struct {
 	Reports       uint64 `json:"reports"` // whose region is withheld
 	NotGiven      uint64 `json:"notGiven"`
 	Shown         uint64 `json:"shown"`
-	Cells         uint64 `json:"cells"`        // (day, region, network) whose region is stored
+	Cells         uint64 `json:"cells"`        // (day, origin, region, network) whose region is stored
 	SmallestCell  uint64 `json:"smallestCell"` // reports in the smallest of them
 	Groups        uint64 `json:"groups"`       // of the daily view for people
 	HiddenGroups  uint64 `json:"hiddenGroups"` // of them too small to be shown
@@ -231,7 +231,7 @@ type Requests struct {
 
 	Kinds         []KindCount         `json:"kinds"` // every kind, those without a request included
 	Jurisdictions []JurisdictionCount `json:"jurisdictions"`
-	List          []NumberedRequest   `json:"list"` // of the period, by the day they came
+	List          []NumberedRequest   `json:"list"` // received or answered in the period
 }
 
 // KindCount counts the requests of one kind.

@@ -344,7 +344,7 @@ func TestChecksReproduceTheFigures(t *testing.T) {
 	w, conn := newWarehouse(t)
 	fill(t, w, seeded)
 	r := gather(t, sources(t, w))
-	queries := warehouse.HoldingsQueries(since, until, 50)
+	queries := warehouse.HoldingsQueries(since, until, 50, "", "")
 	if len(queries) < 8 || len(r.Checks) <= len(queries) {
 		t.Fatalf("%d queries, %d checks", len(queries), len(r.Checks))
 	}

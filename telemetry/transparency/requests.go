@@ -46,9 +46,12 @@ func requestsOf(text []byte, trusted []PublicKey, since, until Day) Requests {
 		if q.Answer == AnswerReports {
 			kind.Handed++
 		}
-		if q.Received >= since && q.Received < until {
+		within := func(day Day) bool { return day >= since && day < until }
+		if within(q.Received) {
 			kind.Period++
 			place.Period++
+		}
+		if within(q.Received) || within(q.Answered) {
 			r.List = append(r.List, q)
 		}
 	}

@@ -7,6 +7,11 @@ import (
 	"strings"
 )
 
+// distributedTables are the tables that a cluster has over one of each of its servers, whose name is localTable.
+var distributedTables = []string{"calls", "rejects"}
+
+func localTable(name string) string { return name + "_local" }
+
 // distributedTable is where the rows of a table of a cluster are.
 type distributedTable struct {
 	name            string // of the cluster; empty for a table of one server

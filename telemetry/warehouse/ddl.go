@@ -79,7 +79,7 @@ func (d dialect) clusterDDL(cluster string, s Settings) []string {
 		{"calls", "sipHash64(id)", callsTable},
 		{"rejects", "sipHash64(sequence, position)", rejectsTable},
 	} {
-		local := t.name + "_local"
+		local := localTable(t.name)
 		list = append(list,
 			t.create(tableForm{name: local, onCluster: on, replica: replicaPath("{shard}", local, "{replica}"), dialect: d}),
 			fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s%s AS %s ENGINE = Distributed(%s, currentDatabase(), '%s', %s)",

@@ -131,7 +131,7 @@ func TestParquetTypes(t *testing.T) {
 	data, _ := export(t, w, warehouse.Export{View: "segments", Format: warehouse.FormatParquet})
 	_, file := parquetText(t, data, nil)
 	want := map[string]string{
-		"day": "DATE", "hour": "TIMESTAMP(isAdjustedToUTC=true,unit=MILLIS)", "network": "STRING", "seconds": "INT(8,false)",
+		"day": "DATE", "network": "STRING", "seconds": "INT(8,false)",
 		"policy": "INT(32,false)", "propensity": "DOUBLE", "mos": "DOUBLE", "region": "STRING",
 	}
 	for _, f := range file.Schema().Fields() {
@@ -148,6 +148,13 @@ func TestParquetTypes(t *testing.T) {
 	}
 	if len(want) > 0 {
 		t.Errorf("no columns %v", want)
+	}
+	data, _ = export(t, w, warehouse.Export{View: "rejects_hourly", Format: warehouse.FormatParquet})
+	_, rejects := parquetText(t, data, map[string]string{"day": "Date", "hour": "DateTime"})
+	for _, f := range rejects.Schema().Fields() {
+		if want := "TIMESTAMP(isAdjustedToUTC=true,unit=MILLIS)"; f.Name() == "hour" && f.Type().String() != want {
+			t.Errorf("hour is %s, want %s", f.Type(), want)
+		}
 	}
 	for i, c := range file.Metadata().RowGroups[0].Columns {
 		if name := file.Schema().Fields()[i].Name(); name == "network" && c.MetaData.DictionaryPageOffset == 0 {
@@ -245,8 +252,8 @@ func TestParquetReadByAnotherProgram(t *testing.T) {
 	insert(t, w, randomReports(rng, 200, 6)...)
 	for view, columns := range map[string]string{
 		"segments": "count(), countIf(isNull(mos)), sum(propensity_millionths), uniqExact(network, region, codec, transport), " +
-			"toString(min(day)), toUInt32(max(hour)), sum(ifNull(randomized_stars, 0)), max(policy)",
-		"cells_daily": "count(), sum(reports), uniqExact(day, region, network), toString(max(day)), countIf(isNaN(median_quality))",
+			"toString(min(day)), max(weight), sum(ifNull(randomized_stars, 0)), max(policy)",
+		"cells_daily": "count(), sum(reports), uniqExact(day, origin, region, network), toString(max(day)), countIf(isNaN(median_quality))",
 	} {
 		data, _ := export(t, w, warehouse.Export{View: view, Format: warehouse.FormatParquet})
 		path := filepath.Join(t.TempDir(), view+".parquet")

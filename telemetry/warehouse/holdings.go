@@ -13,6 +13,7 @@ import (
 type Holdings struct {
 	Server    string // version of the server
 	Database  string
+	Cluster   string // whose tables these are; empty for those of one server
 	Schema    uint32 // version of the tables
 	MinCell   int    // for which the views were made; 0 when they do not say
 	Retention time.Duration
@@ -31,10 +32,11 @@ type Holdings struct {
 type TableHoldings struct {
 	Name    string
 	Engine  string
-	View    bool // it stores nothing
+	View    bool // it stores nothing: a view, or a table over those of a cluster
 	Made    bool // by this program
 	Columns []ColumnHoldings
 
+	// Of a cluster, the sums over one replica of each shard.
 	Rows         uint64 // stored, copies of a report included
 	Bytes        uint64 // on disk
 	RemovedBytes uint64 // on disk, but merged or dropped: the server deletes them within minutes
@@ -55,7 +57,7 @@ type CallHoldings struct {
 
 	// Within the days asked for.
 	Days          []DayHoldings
-	Cells         uint64 // cells (day, region, network) whose region is stored
+	Cells         uint64 // cells (day, origin, region, network) whose region is stored
 	SmallestCell  uint64 // reports in the smallest of them; 0 when there are none
 	Groups        uint64 // groups (day, origin, network) of the view calls_daily
 	HiddenGroups  uint64 // of them with fewer than k reports, which the view does not show
@@ -109,7 +111,12 @@ func (w *Warehouse) Holdings(ctx context.Context, since, until time.Time, minCel
 	if h.MinCell > 0 {
 		minCell = h.MinCell
 	}
-	q := HoldingsQueries(since, until, minCell)
+	cluster, err := w.distributed(ctx, "calls")
+	if err != nil {
+		return h, err
+	}
+	h.Cluster = cluster.name
+	q := HoldingsQueries(since, until, minCell, h.Cluster, h.Database)
 	for _, read := range []func(context.Context, []HoldingsQuery, *Holdings) error{
 		w.holdingsOfTables, w.holdingsOfServer, w.holdingsOfCalls, w.holdingsOfRejects,
 	} {
@@ -144,8 +151,8 @@ func (w *Warehouse) holdingsOfTables(ctx context.Context, q []HoldingsQuery, h *
 		if err := scan(&t.Name, &t.Engine); err != nil {
 			return err
 		}
-		t.View = t.Engine == "View"
-		t.Made = madeHere(t.Name, t.View)
+		t.Made = madeHere(t.Name, t.Engine)
+		t.View = t.Engine == "View" || t.Engine == "Distributed" && t.Made
 		h.Tables = append(h.Tables, t)
 		return nil
 	})

@@ -2,6 +2,8 @@ package warehouse_test
 
 import (
 	"math/rand/v2"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,6 +94,58 @@ func TestHoldingsCountCopiesOnce(t *testing.T) {
 	for _, table := range h.Tables {
 		if table.Name == "calls" && (table.Rows < 40 || table.Bytes == 0 || table.Partitions != 1) {
 			t.Errorf("%+v", table)
+		}
+	}
+}
+
+// The tables of a cluster are known, and every server is asked for its own. The engine is a cluster of one here, without a
+// keeper: its tables are not replicated.
+func TestHoldingsOfACluster(t *testing.T) {
+	t.Parallel()
+	d := onEngine(t)
+	replicated := regexp.MustCompile(`Replicated(\w*MergeTree)\('[^']*', '[^']*'(, )?`)
+	for _, statement := range ddl(t, warehouse.CurrentServer, "here", warehouse.Settings{}) {
+		statement = strings.ReplaceAll(statement, " ON CLUSTER `here`", "")
+		statement = strings.ReplaceAll(statement, "replicated_deduplication_window", "non_replicated_deduplication_window")
+		execute(t, d.conn, replicated.ReplaceAllString(statement, "$1("))
+	}
+	w := d.open()
+	reports := randomReports(rand.New(rand.NewPCG(3, 4)), 25, 2)
+	for range 2 {
+		insert(t, w, reports...)
+	}
+	if err := w.CountRejects(t.Context(), []warehouse.Reject{{Hour: baseHour, Reason: telemetry.RejectSegment, Sequence: 4}}); err != nil {
+		t.Fatal(err)
+	}
+	h := holdings(t, w)
+	if h.Cluster != "here" || h.Calls.Reports != 25 || h.Rejected.Rows != 1 {
+		t.Errorf("of cluster %q: %d reports, %d refused", h.Cluster, h.Calls.Reports, h.Rejected.Rows)
+	}
+	rows := make(map[string]uint64)
+	for _, table := range h.Tables {
+		if _, twice := rows[table.Name]; twice {
+			t.Errorf("%s is listed twice", table.Name)
+		}
+		rows[table.Name] = table.Rows
+		if !table.Made || len(table.Columns) == 0 {
+			t.Errorf("%+v is not known", table)
+		}
+		if stores := strings.HasSuffix(table.Engine, "MergeTree"); stores == table.View {
+			t.Errorf("%s (%s): stores nothing is %v", table.Name, table.Engine, table.View)
+		}
+		for _, c := range table.Columns {
+			if _, ok := warehouse.ColumnPurpose(table.Name, c.Name); !ok && !table.View && warehouse.BaseTable(table.Name) != "calls" {
+				t.Errorf("column %s.%s has no purpose", table.Name, c.Name)
+			}
+		}
+	}
+	if rows["calls_local"] < 25 || rows["rejects_local"] != 1 || rows["calls"] != 0 {
+		t.Errorf("rows %v", rows)
+	}
+	execute(t, d.conn, "CREATE TABLE callers_local (name String) ENGINE = MergeTree ORDER BY name")
+	for _, table := range holdings(t, w).Tables {
+		if table.Name == "callers_local" && table.Made {
+			t.Error("a table of somebody else is taken for one of ours")
 		}
 	}
 }

@@ -32,7 +32,7 @@ type ManagedConfig struct {
 }
 
 // Managed is a ClickHouse server run as a child of this process, for one machine: it listens on loopback only, on
-// random free ports, with a random password that is in no file. It ends with Close, and on Linux also when this
+// random free ports, with a random password that is told in urlFile only, see Running. It ends with Close, and on Linux also when this
 // process dies, whatever the cause; what a crash leaves behind all the same is killed by the next StartManaged on the
 // same directory. When the server dies by itself it is started again on the same port with the same password, so that
 // open Warehouses recover.
@@ -91,6 +91,9 @@ func StartManaged(ctx context.Context, cfg ManagedConfig) (_ *Managed, err error
 			_ = lock.Close()
 		}
 	}()
+	if err := removeURL(dir); err != nil {
+		return nil, err
+	}
 	if pid, err := killStale(dir); err != nil {
 		return nil, fmt.Errorf("managed clickhouse in %s: %w", dir, err)
 	} else if pid != 0 {
@@ -110,6 +113,9 @@ func StartManaged(ctx context.Context, cfg ManagedConfig) (_ *Managed, err error
 		}
 	}
 	go m.supervise()
+	if err := m.tellURL(); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
 	return m, nil
 }
 
@@ -138,9 +144,16 @@ func (m *Managed) Restarts() int {
 // Close stops the server: politely first, by force after ten seconds. It returns when the process is gone. It may be
 // called more than once.
 func (m *Managed) Close() error {
-	m.closeOnce.Do(func() { close(m.closing) })
+	var removed error
+	m.closeOnce.Do(func() {
+		removed = removeURL(m.dir)
+		close(m.closing)
+	})
 	<-m.finished
 	unlockDirectory(m.lock)
+	if removed != nil {
+		return removed
+	}
 	if err := m.lock.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("managed clickhouse in %s: unlock: %w", m.dir, err)
 	}

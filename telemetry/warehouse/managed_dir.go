@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"text/template"
+	"time"
 )
 
 // The files of a managed server's directory.
@@ -73,6 +74,12 @@ func privateDirectory(dir string) (string, error) {
 	return filepath.EvalSymlinks(dir)
 }
 
+// How often, and how long after another, a lock that is taken is tried again.
+const (
+	lockAttempts = 10
+	lockPause    = 10 * time.Millisecond
+)
+
 // lockDirectory makes this process the only one with a server in dir. The lock goes with the process, and Go opens
 // files close-on-exec, so the child does not inherit it.
 func lockDirectory(dir string) (*os.File, error) {
@@ -80,7 +87,15 @@ func lockDirectory(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("managed clickhouse: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	for range lockAttempts { // a process that looks whether there is a server holds it for an instant
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			break
+		}
+		time.Sleep(lockPause)
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err != nil {
 		_ = f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("managed clickhouse: %s is in use by another running instance; "+
@@ -165,7 +180,7 @@ var usersTemplate = template.Must(template.New(usersFile).Parse(`<?xml version="
 </yandex>
 `))
 
-// writeConfig writes both configuration files. The password itself is in neither: its hash is.
+// writeConfig writes both configuration files, which have the hash of the password.
 func writeConfig(dir string, port int, password string) error {
 	values := struct {
 		Dir          string

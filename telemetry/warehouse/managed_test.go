@@ -110,6 +110,13 @@ func TestManagedKeepsDataAndPrivacy(t *testing.T) {
 			t.Errorf("%s holds the password", name)
 		}
 	}
+	told := filepath.Join(dir, "server.url")
+	if info, err := os.Stat(told); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%s: %v, %v; want mode 0600", told, info, err)
+	}
+	if dsn, err := warehouse.Running(t.Context(), dir); err != nil || dsn != first.DSN() {
+		t.Errorf("the running server is told as %q (%v)", dsn, err)
+	}
 	wrong := strings.Replace(first.DSN(), password, "hunter2", 1)
 	if _, err := warehouse.Open(t.Context(), wrong); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("open with a wrong password: %v", err)
@@ -122,7 +129,19 @@ func TestManagedKeepsDataAndPrivacy(t *testing.T) {
 		t.Fatalf("process %d outlived Close", pid)
 	}
 
+	if _, err := os.Stat(told); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after Close: %v, want no %s", err, told)
+	}
+	if err := os.WriteFile(told, []byte("clickhouse://default:old@127.0.0.1:1/default\n"), 0o600); err != nil { // a crash leaves one
+		t.Fatal(err)
+	}
+	if dsn, err := warehouse.Running(t.Context(), dir); err != nil || dsn != "" {
+		t.Errorf("a server that ended is told as %q (%v)", dsn, err)
+	}
 	second := startManaged(t, dir)
+	if dsn, err := warehouse.Running(t.Context(), dir); err != nil || dsn != second.DSN() {
+		t.Errorf("the second server is told as %q (%v)", dsn, err)
+	}
 	if second.DSN() == first.DSN() {
 		t.Error("the password did not change")
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -78,6 +79,9 @@ const (
 	Patient
 	// AsItIs leaves the tables as they are, of whatever version: for verbs that look and change nothing.
 	AsItIs
+	// Sole wants servers of its own where none are named: that another process runs some over the data directory is an
+	// error. Without it those are used.
+	Sole
 )
 
 // natsName is the directory of the embedded NATS, inside the data directory.
@@ -110,7 +114,12 @@ func (b *Backends) openNATS(ctx context.Context, c config.Config, need Need, por
 	var options []nats.Option
 	server := broker.OperatorURL(c.NATS, filepath.Join(c.Data, natsName)) // that of an "attune up" over the same directory
 	b.NATSURL = withoutCredentials(c.NATS)
-	if c.NATS == "" {
+	if c.NATS == "" && need&(Sole|NeedNATS) == 0 {
+		if running := runningNATS(filepath.Join(c.Data, natsName)); running != "" {
+			server, b.NATSURL = running, withoutCredentials(running)
+		}
+	}
+	if server == "" {
 		embedded, err := broker.Start(broker.Config{
 			Dir: filepath.Join(c.Data, natsName), Port: port, MaxStore: c.Stream.MaxBytes + policySpace, Logger: log,
 		})
@@ -140,6 +149,22 @@ func (b *Backends) openNATS(ctx context.Context, c config.Config, need Need, por
 	return err
 }
 
+// runningNATS is the URL of the server that another process of this user runs in a directory, with its password; empty
+// when none answers there.
+func runningNATS(dir string) string {
+	text, err := os.ReadFile(filepath.Join(dir, broker.OperatorFile))
+	if err != nil {
+		return ""
+	}
+	server := strings.TrimSpace(string(text))
+	conn, err := nats.Connect(server, nats.Timeout(time.Second), nats.NoReconnect())
+	if err != nil {
+		return ""
+	}
+	conn.Close()
+	return server
+}
+
 // Connect opens a connection to NATS. A patient one waits for a server that does not answer and says so; otherwise that
 // is an error.
 func Connect(ctx context.Context, server, name string, patient bool, log *slog.Logger, options ...nats.Option) (*nats.Conn, error) {
@@ -165,8 +190,15 @@ func withoutCredentials(servers string) string {
 
 func (b *Backends) openWarehouse(ctx context.Context, c config.Config, need Need, log *slog.Logger) error {
 	b.DSN = c.ClickHouse
-	if c.ClickHouse == "" {
-		managed, err := warehouse.StartManaged(ctx, warehouse.ManagedConfig{Dir: filepath.Join(c.Data, "clickhouse"), Log: log})
+	dir := filepath.Join(c.Data, "clickhouse")
+	if b.DSN == "" && need&Sole == 0 {
+		var err error
+		if b.DSN, err = warehouse.Running(ctx, dir); err != nil {
+			return err
+		}
+	}
+	if b.DSN == "" {
+		managed, err := warehouse.StartManaged(ctx, warehouse.ManagedConfig{Dir: dir, Log: log})
 		if err != nil {
 			return err
 		}
