@@ -39,7 +39,7 @@ type Config struct {
 	AckWait   time.Duration       // after this long without a sign of life a batch goes to another worker. Default 1 min
 	NewerWait time.Duration       // how long a report of a newer schema rests before it is looked at again. Default 5 min
 	StopWait  time.Duration       // longest time to finish the batches in hand after Run's context ends. Default 20 s
-	MinCell   int                 // k: reports that a day, region and network need before the region is stored. 1 = always. Default 50
+	MinCell   int                 // k: reports that a day, origin, region and network need before the region is stored. 1 = always. Default 50
 	Retention time.Duration       // age at which reports are deleted, and refused. Default 90 days
 	Now       func() time.Time    // what is compared with the hours of reports. Default time.Now; tests move it
 	Logger    *slog.Logger        // told of faults that are being waited out. Default: none

@@ -7,7 +7,7 @@
 // report or a pack of them, and a bad report costs nobody else: of a refused report only the hour, the reason and its
 // place in the stream are kept. A report of a newer schema goes back to the stream to wait for a newer reader.
 //
-// Two promises of privacy are kept here. Of a day, region and network with fewer than k reports no region is stored; see
+// Two promises of privacy are kept here. Of a day, origin, region and network with fewer than k reports no region is stored; see
 // type cells. What is older than the retention is deleted, and refused.
 //
 // Any number of workers, in one process or many, may share the stream. docs/exactly-once.md has the whole argument why

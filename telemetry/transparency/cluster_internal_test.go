@@ -34,12 +34,3 @@ func TestTablesOfAClusterAreExplained(t *testing.T) {
 		t.Errorf("%s comes first, want what stores the reports", first)
 	}
 }
-
-// A request that came before the period and was answered in it is listed; counts of a period are of what came in it.
-func TestRequestsAnsweredInThePeriod(t *testing.T) {
-	key, err := NewPrivateKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = key
-}

@@ -77,3 +77,17 @@ func TestBrokenPromises(t *testing.T) {
 		t.Errorf("%+v", r.Requests)
 	}
 }
+
+// What is counted of refused reports is held to the same end as reports.
+func TestRefusalsAreDeletedInTime(t *testing.T) {
+	w, _ := newWarehouse(t)
+	refuse(t, w) // on 2026-01-06: its Monday is the 5th, and 90 days later it is 2026-04-05
+	s := sources(t, w)
+	for day, overdue := range map[int]bool{5: false, 7: true} {
+		s.Now = time.Date(2026, 4, day, 0, 0, 1, 0, time.UTC)
+		text := fmt.Sprint(gather(t, s).Serious())
+		if got := strings.Contains(text, "table rejects") && strings.Contains(text, "should have been deleted by 2026-04-05"); got != overdue {
+			t.Errorf("on April %d: overdue is %v: %s", day, got, text)
+		}
+	}
+}

@@ -41,7 +41,8 @@ func newLabRun(s *settings) *cobra.Command {
 		Short: "Simulate calls and write the reports that clients would send",
 		Long: "Makes simulated calls under one policy and writes both clients' reports, with origin \"simulation\": decisions, propensities,\n" +
 			"exploration and quantized measurements as in a real call. They go to a file, or to NATS, whose acknowledgements are awaited.\n" +
-			"Within an hour the same flags give the same reports, ids included, so that what is sent again counts once.",
+			"Within an hour the same flags give the same reports, ids included, so that what is sent again counts once.\n" +
+			"Training takes them with \"attune train --origin simulation\".",
 		Example: "  attune lab run --policy policy.json --calls 20000 --days 7 --out history.packs\n" +
 			"  attune lab run --send history.packs --nats nats://127.0.0.1:4222\n" +
 			"  attune lab run --suite suite.json --policy learned:attune-data/runs/run-1 --calls 20000 --seed 2 --nats nats://127.0.0.1:4222",

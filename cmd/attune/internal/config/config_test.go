@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,6 +90,23 @@ func TestFaultsNameFileLineAndKey(t *testing.T) {
 				t.Errorf("got %v, want it to contain %q", err, test.want)
 			}
 		})
+	}
+}
+
+// The public page promises what is in force where nobody sets anything else.
+func TestPublicPageSaysTheDefaults(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/what-we-collect.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(string(page)), " ")
+	c := config.Default().Privacy
+	for _, want := range []string{
+		fmt.Sprintf("fewer than %d calls of a day", c.MinCell), fmt.Sprintf("more than %d days after it", c.Retention/(24*time.Hour)),
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("docs/what-we-collect.md does not say %q", want)
+		}
 	}
 }
 
