@@ -74,9 +74,14 @@ func (s summed) collect() string {
 	return histogram(s.value, s.judged, s.step) + " AS " + s.name + "_histogram"
 }
 
-// values and counts are SQL for the halves of the histogram, in a query around that of groups.
-func (s summed) values() string { return "tupleElement(" + s.name + "_histogram, 1)" }
-func (s summed) counts() string { return "tupleElement(" + s.name + "_histogram, 2)" }
+// split is SQL for the halves of the histogram under the names values and counts, in a query around that of groups and
+// inside that of figures. They need names: 18.16 keeps a view with an element of its tupleElement in a form that it cannot
+// read when it starts again.
+func (s summed) split() string {
+	return "tupleElement(" + s.name + "_histogram, 1) AS " + s.values() + ", tupleElement(" + s.name + "_histogram, 2) AS " + s.counts()
+}
+func (s summed) values() string { return s.name + "_values" }
+func (s summed) counts() string { return s.name + "_counts" }
 
 func (s summed) quantile(share float64, minCell int) string {
 	return quantile(share, s.values(), s.counts(), s.step, minCell)
@@ -110,12 +115,14 @@ func cellsDaily(minCell int) string {
     poor_share,
     ` + summedKbps.median(minCell) + `,
     ` + summedKbps.trimmedMean(minCell) + `
+FROM (SELECT day, origin, region, network, reports, judged_reports, poor_share,
+    ` + summedQuality.split() + `, ` + summedKbps.split() + `
 FROM (SELECT day, toString(origin) AS origin, toString(region) AS region, toString(network) AS network, count() AS reports,
     countIf(judged) AS judged_reports, ` + poorShare(minCell) + `,
     ` + summedQuality.collect() + `,
     ` + summedKbps.collect() + `
 FROM (` + judgedQuality(callQuality(Filter{}, ""), PoorMOS) + `)
-GROUP BY day, origin, region, network` + having(minCell) + `)`
+GROUP BY day, origin, region, network` + having(minCell) + `))`
 }
 
 // What one report may add to the sums of calls_daily: each field has its bounds, but sums of them would let a few false
@@ -131,10 +138,12 @@ func callsDaily(minCell int) string {
     `+summedQuality.median(minCell)+`,
     `+summedQuality.trimmedMean(minCell)+`,
     seconds, lost_reports
+FROM (SELECT day, origin, network, calls, judged_calls, died_calls, poor_share, mean_quality, seconds, lost_reports,
+    `+summedQuality.split()+`
 FROM (SELECT day, origin, network, count() AS calls, countIf(judged) AS judged_calls, countIf(died) AS died_calls,
     `+poorShare(minCell)+`, `+summedQuality.mean(minCell)+`,
     sum(least(total_seconds, toUInt32(%d))) AS seconds, sum(least(lost_reports, toUInt32(%d))) AS lost_reports,
     `+summedQuality.collect()+`
 FROM (`+judgedQuality(callQuality(Filter{}, ""), PoorMOS)+`)
-GROUP BY day, origin, network`+having(minCell)+`)`, mostSeconds, mostLost)
+GROUP BY day, origin, network`+having(minCell)+`))`, mostSeconds, mostLost)
 }

@@ -68,9 +68,9 @@ func startEngine() (*engine, error) {
 		return nil, err
 	}
 	// A cluster that nobody reaches: enough to make tables in. And one of this engine alone: a server takes an address of
-	// loopback with its own port, 9000 unless set otherwise, for itself and connects to nobody.
+	// loopback with its own port for itself and connects to nobody.
 	config := filepath.Join(dir, "config.xml")
-	err = os.WriteFile(config, []byte("<clickhouse><timezone>UTC</timezone><remote_servers><one><shard><replica>"+
+	err = os.WriteFile(config, []byte("<clickhouse><timezone>UTC</timezone><tcp_port>9000</tcp_port><remote_servers><one><shard><replica>"+
 		"<host>127.0.0.1</host><port>1</port></replica></shard></one><here><shard><replica>"+
 		"<host>127.0.0.1</host><port>9000</port></replica></shard></here></remote_servers></clickhouse>"), 0o600)
 	if err != nil {

@@ -156,13 +156,16 @@ func networkQuality(f Filter, sample string, minCell int) string {
     ` + summedQuality.trimmedMean(minCell) + `,
     mean_kbps, ` + summedKbps.median(minCell) + `,
     mean_loss_after, ` + summedLoss.median(minCell) + `, poor_share
+FROM (SELECT origin, network, policy, experiment, arm, calls, judged_calls, died_calls,
+    mean_quality, mean_kbps, mean_loss_after, poor_share,
+    ` + summedQuality.split() + `, ` + summedKbps.split() + `, ` + summedLoss.split() + `
 FROM (SELECT origin, network, policy, experiment, arm, count() AS calls, countIf(judged) AS judged_calls, countIf(died) AS died_calls,
     ` + summedQuality.mean(minCell) + `, ` + summedKbps.mean(minCell) + `, ` + summedLoss.mean(minCell) + `, ` + poorShare(minCell) + `,
     ` + summedQuality.collect() + `,
     ` + summedKbps.collect() + `,
     ` + summedLoss.collect() + `
 FROM (` + judgedQuality(callQuality(f, sample), PoorMOS) + `)
-GROUP BY origin, network, policy, experiment, arm` + having(minCell) + `)`
+GROUP BY origin, network, policy, experiment, arm` + having(minCell) + `))`
 }
 
 // CallQualities gives one row per call leg, copies left out, in the order of time. It is meant for confidence

@@ -74,7 +74,7 @@ func TestFaultsNameFileLineAndKey(t *testing.T) {
 		"two out of range":  {"ingest: {batch: -1, maxWait: 2h}\n", "attune.yaml:1: ingest.maxWait: 2h0m0s"},
 		"no replica":        {"stream: {replicas: 0}\n", "stream.replicas: 0, want 1..5"},
 		"short-lived":       {"stream: {maxAge: 1m}\n", "stream.maxAge: 1m0s"},
-		"an origin":         {"training: {origins: [call, rumour]}\n", `origin "rumour" is not one of`},
+		"an origin":         {"training: {origins: [call, rumour]}\n", "attune.yaml:1: training.origins: want a list of call, simulation or import"},
 		"no origin":         {"training: {origins: []}\n", "training.origins"},
 		"floor above cap":   {"privacy: {cellCap: 1000, cellFloor: 2000}\n", "privacy.cellFloor"},
 		"negative price":    {"training: {price: {mosPerKbps: -1}}\n", "training.price"},

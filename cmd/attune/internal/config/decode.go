@@ -124,6 +124,8 @@ func wanted(t reflect.Type) string {
 		return "a duration, such as 30s or 2160h"
 	case t == reflect.TypeFor[[]int]():
 		return "a list of whole numbers, such as [1, 5, 25]"
+	case t == reflect.TypeFor[Origins]():
+		return "a list of call, simulation or import, such as [call]"
 	case t.Kind() == reflect.Slice:
 		return "a list"
 	case t.Kind() == reflect.String:
