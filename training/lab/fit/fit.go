@@ -141,6 +141,10 @@ func open(paths []string) ([]*file, error) {
 		if r.Profile != nil {
 			return nil, fmt.Errorf("%s is a profile, not a recording", path)
 		}
+		if r.Series != nil && r.Series.Lasting() {
+			return nil, fmt.Errorf("%s is a matrix of round trip times between hosts, which tells no jitter; name it in propagation.series of a profile, "+
+				"or give its folder to --networks", path)
+		}
 		data, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err

@@ -54,16 +54,21 @@ func (p *Paths) DirectLinks(seed uint64) (there, back *Link) {
 	return pair(p.Direct, p.Direct, seed)
 }
 
-// pair starts two directions with their traces at the same place.
+// pair starts two directions with their traces at the same place, which is anywhere in the longer one: the shorter one has
+// begun again by then.
 func pair(up, down *Direction, seed uint64) (first, second *Link) {
-	period := forever
+	period := time.Duration(1)
 	for _, t := range []*Trace{up.Capacity.Trace, down.Capacity.Trace} {
 		if t != nil {
-			period = min(period, t.period)
+			period = max(period, t.period)
 		}
 	}
 	start := time.Duration(rand.New(rand.NewPCG(seed, 0x7472616365)).Int64N(int64(period)))
-	return newLink(*up, mix(seed, 1), start), newLink(*down, mix(seed, 2), start)
+	first, second = newLink(*up, mix(seed, 1), start), newLink(*down, mix(seed, 2), start)
+	if up.Propagation.Series == down.Propagation.Series { // a round trip is both halves of one
+		second.varying.first = first.varying.first
+	}
+	return first, second
 }
 
 // directions are all there are, with their JSON paths.

@@ -73,7 +73,7 @@ type Queue struct {
 // time on top.
 type Propagation struct {
 	Millis float64 `json:"millis"`
-	// SeriesFile names a file of round trip times, relative to the profile's file; Load reads it into Series.
+	// SeriesFile names a file of round trip times, or of a matrix of them between hosts, relative to the profile's file; Load reads it into Series.
 	SeriesFile string `json:"series,omitempty"`
 	// SeriesIntervalMillis is how long each of them lasts; 0 = DefaultSeriesInterval.
 	SeriesIntervalMillis float64 `json:"seriesIntervalMillis,omitempty"`

@@ -61,6 +61,8 @@ func recognise(data []byte, name string) reading {
 		return s.two()
 	case 10*s.bits >= 9*s.lines && (s.named("mask", "loss", "lost", "losses") || s.falls > 0 || s.ones == 0 || s.lines > mahimahiLines):
 		return reading{format: FormatMask, taken: "losses, one for each 20 ms"}
+	case 2*s.rows > s.lines && max(s.columns-s.lines, s.lines-s.columns) <= max(1, s.lines/10): // as wide as high
+		return reading{format: FormatMatrix, taken: "a matrix of round trip times between hosts, s"}
 	case 2*s.numbers <= s.lines:
 		return reading{}
 	}
@@ -71,6 +73,7 @@ func recognise(data []byte, name string) reading {
 type survey struct {
 	name                              string
 	lines, numbers, pairs, bits, ones int
+	rows, columns                     int // of three or more numbers, and how many in the first
 	pings, falls, fractions, times    int
 	ascends, counts                   bool // no fall at all; the first of two columns is 0, 1, 2... or 1, 2, 3...
 	first, before, least, most        float64
@@ -95,6 +98,16 @@ func (s *survey) line(line []byte) {
 		}
 	}
 	fields := fieldsOf(line)
+	if len(fields) > 2 {
+		for _, field := range fields {
+			if _, _, ok := figure(field); !ok {
+				return
+			}
+		}
+		if s.rows++; s.rows == 1 {
+			s.columns = len(fields)
+		}
+	}
 	if len(fields) == 0 || len(fields) > 2 {
 		return
 	}

@@ -18,10 +18,11 @@ const (
 	FormatMask           // one 0 or 1 for each 20 ms packet
 	FormatSeries         // round trip times, one a line, ms
 	FormatProfile        // a JSON network profile
+	FormatMatrix         // round trip times between hosts, a line each, s
 )
 
 func (f Format) String() string {
-	names := [...]string{"unknown", "mahimahi", "steps", "rates", "mask", "rtt", "profile"}
+	names := [...]string{"unknown", "mahimahi", "steps", "rates", "mask", "rtt", "profile", "rtt-matrix"}
 	if int(f) < len(names) {
 		return names[f]
 	}
@@ -52,6 +53,8 @@ func LoadRecording(path string) (*Recording, error) {
 		r.Mask, err = parseMask(data, name)
 	case FormatSeries:
 		r.Series, err = parseSeries(data, name, how)
+	case FormatMatrix:
+		r.Series, err = parseMatrix(data, name)
 	case FormatProfile:
 		r.Profile, err = parseProfile(data, path, true)
 	case FormatUnknown:
@@ -71,4 +74,4 @@ func LoadRecording(path string) (*Recording, error) {
 }
 
 const formats = "a Mahimahi trace (a millisecond a line), a loss mask (0 and 1), round trip times (ms, one a line, or what ping prints), " +
-	"two columns of seconds and Mbit/s, JSON objects of duration_ms and bandwidth_kbps, a JSON network profile"
+	"a matrix of them (s, as many columns as lines), two columns of seconds and Mbit/s, JSON objects of duration_ms and bandwidth_kbps, a JSON network profile"

@@ -180,15 +180,20 @@ func TestNoRecording(t *testing.T) {
 
 func TestLoadRecordingRefuses(t *testing.T) {
 	wants := map[string]string{
-		"bad-mask.txt":         `line 41: "x" is not 0 (received) or 1 (lost)`,
-		"bad-mask-two.txt":     `line 41: "2" is not 0`,
-		"bad-rtt-negative.txt": "line 21: round trip time -3 ms is negative",
-		"bad-rtt-word.txt":     `line 21: "timeout" is not a number`,
-		"bad-rtt-zero.txt":     "line 21: round trip time 0 ms is outside",
-		"bad-prose.txt":        `line 1: "Once upon a time" begins none of`,
-		"bad-empty.txt":        "it is empty",
-		"bad-binary.dat":       "begins none of",
-		"bad-object.json":      "begins none of",
+		"bad-mask.txt":            `line 41: "x" is not 0 (received) or 1 (lost)`,
+		"bad-mask-two.txt":        `line 41: "2" is not 0`,
+		"bad-rtt-negative.txt":    "line 21: round trip time -3 ms is negative",
+		"bad-rtt-word.txt":        `line 21: "timeout" is not a number`,
+		"bad-rtt-zero.txt":        "line 21: round trip time 0 ms is outside",
+		"bad-matrix-ragged.txt":   "line 2: times to 2 hosts, want 3",
+		"bad-matrix-lines.txt":    "2 lines of times to 3 hosts",
+		"bad-matrix-word.txt":     `line 2: "lost" is not a number of seconds`,
+		"bad-matrix-negative.txt": "line 2: round trip time -1 s is negative",
+		"bad-matrix-missing.txt":  "every time is missing",
+		"bad-prose.txt":           `line 1: "Once upon a time" begins none of`,
+		"bad-empty.txt":           "it is empty",
+		"bad-binary.dat":          "begins none of",
+		"bad-object.json":         "begins none of",
 	}
 	for name, want := range wants {
 		_, err := network.LoadRecording(filepath.Join(recordingDir, name))
@@ -233,6 +238,36 @@ func TestMaskIsPlayedInOrder(t *testing.T) {
 	}
 	if want := (network.Loss{Mask: mask}).Mean(); want != mask.Mean() || want <= 0 || want >= 1 {
 		t.Errorf("mean %v and %v", want, mask.Mean())
+	}
+}
+
+// TestMatrixIsDistances: each side of a call keeps one distance, half of a round trip of the matrix, the same both ways.
+func TestMatrixIsDistances(t *testing.T) {
+	series, err := network.LoadSeries(filepath.Join(recordingDir, "matrix.txt"))
+	if err != nil || !series.Lasting() || len(series.Millis()) != 10 {
+		t.Fatalf("%+v, %v", series, err)
+	}
+	d := network.Direction{Propagation: network.Propagation{Series: series}}
+	p := &network.Profile{Up: d, Down: d}
+	seen := make(map[time.Duration]bool)
+	for seed := range uint64(100) {
+		up, down := p.Links(seed)
+		for now := time.Duration(0); now < time.Hour; now += 10 * time.Minute {
+			there, _ := up.Send(now, 100, network.UDP)
+			back, _ := down.Send(now, 100, network.UDP)
+			if there != back {
+				t.Fatalf("%v there, %v back", there-now, back-now)
+			}
+			seen[there-now] = true
+		}
+	}
+	for _, seconds := range []float64{0.1, 0.02, 0.3, 0.04, 0.2} {
+		if quarter := time.Duration(seconds / 4 * float64(time.Second)); !seen[quarter] {
+			t.Errorf("no link with %v; %v", quarter, seen)
+		}
+	}
+	if len(seen) != 5 {
+		t.Errorf("%v", seen)
 	}
 }
 
@@ -350,6 +385,10 @@ func FuzzRecognise(f *testing.F) {
 		}
 		if mask != nil && (mask.Duration() <= 0 || mask.Mean() < 0 || mask.Mean() > 1) {
 			t.Fatalf("mask of %v with mean %v", mask.Duration(), mask.Mean())
+		}
+		matrix, err := network.ParseMatrix(bytes.NewReader(data), "fuzz")
+		if (matrix == nil) == (err == nil) {
+			t.Fatalf("matrix %v with error %v", matrix, err)
 		}
 		series, err := network.ParseSeries(bytes.NewReader(data), "fuzz")
 		if (series == nil) == (err == nil) {

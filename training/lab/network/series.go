@@ -13,8 +13,9 @@ import (
 // Series is a recorded sequence of round trip times. It loops for ever; a Link starts at a place drawn from its seed.
 // A Series is immutable.
 type Series struct {
-	name   string
-	millis []float64
+	name    string
+	millis  []float64
+	lasting bool // each is the distance of a host, which a link keeps, rather than a moment
 }
 
 // DefaultSeriesInterval is how long each value of a Series lasts unless Propagation says otherwise: the interval of the
@@ -46,6 +47,9 @@ func LoadSeries(path string) (*Series, error) {
 		return nil, fmt.Errorf("load round trip times: %w", err)
 	}
 	name := filepath.Base(path)
+	if recognise(data, name).format == FormatMatrix {
+		return parseMatrix(data, name)
+	}
 	return parseSeries(data, name, seriesReading(data, name))
 }
 
@@ -144,11 +148,14 @@ func pingLost(line []byte) bool {
 	return string(line) == "*"
 }
 
+// Lasting reports whether the values are distances of hosts, of which a Link keeps one, rather than one after the other.
+func (s *Series) Lasting() bool { return s.lasting }
+
 // seriesPlayer plays a series in a loop.
 type seriesPlayer struct {
 	series   *Series
 	interval time.Duration
-	offset   time.Duration
+	first    int
 }
 
 func newSeriesPlayer(p Propagation, random *rand.Rand) seriesPlayer {
@@ -156,10 +163,13 @@ func newSeriesPlayer(p Propagation, random *rand.Rand) seriesPlayer {
 	if p.SeriesIntervalMillis > 0 {
 		interval = millis(p.SeriesIntervalMillis)
 	}
-	return seriesPlayer{p.Series, interval, time.Duration(random.IntN(len(p.Series.millis))) * interval}
+	if p.Series.lasting {
+		interval = forever
+	}
+	return seriesPlayer{p.Series, interval, random.IntN(len(p.Series.millis))}
 }
 
 // delay is one way of the round trip.
 func (p *seriesPlayer) delay(t time.Duration) time.Duration {
-	return millis(p.series.millis[int((t+p.offset)/p.interval)%len(p.series.millis)] / 2)
+	return millis(p.series.millis[(p.first+int(t/p.interval))%len(p.series.millis)] / 2)
 }

@@ -147,3 +147,27 @@ func FuzzParseTrace(f *testing.F) {
 		}
 	})
 }
+
+// TestCallsBeginAnywhereInTheLongerTrace: of two traces of different lengths, the rest of the longer one counts too.
+func TestCallsBeginAnywhereInTheLongerTrace(t *testing.T) {
+	parse := func(text string) *network.Trace {
+		trace, err := network.ParseTrace(strings.NewReader(text), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return trace
+	}
+	long, short := parse("0 1\n100 10\n200 1\n300 1\n"), parse("0 1\n50 1\n") // 400 s, 10 Mbit/s in the second quarter; 100 s
+	p := &network.Profile{Up: network.Direction{Capacity: network.Capacity{Trace: long}}, Down: network.Direction{Capacity: network.Capacity{Trace: short}}}
+	fast := 0
+	const calls = 400
+	for seed := range uint64(calls) {
+		up, _ := p.Links(seed)
+		if at, _ := up.Send(0, 1500, network.UDP); at < 2*time.Millisecond { // 1.2 ms at 10 Mbit/s, 12 at 1
+			fast++
+		}
+	}
+	if fast < calls/6 || fast > calls/3 {
+		t.Errorf("%d of %d calls begin in the second quarter of the longer trace", fast, calls)
+	}
+}

@@ -180,9 +180,12 @@ func apply(r *network.Recording, p *network.Profile, d *network.Direction) strin
 		return "loss"
 	case r.Series != nil:
 		// A round trip is to the core and back: half of it each way, in both directions.
+		source := "half of the round trip times " + r.Series.Name() + "; chosen: each lasts the 1 s between two pings"
+		if r.Series.Lasting() { // which is between two hosts, and so half to the core
+			source = "a quarter of the round trip time of a pair of hosts in " + r.Series.Name() + "; chosen: both are as far from the core"
+		}
 		for _, way := range []*network.Direction{&p.Up, &p.Down} {
-			way.Propagation = network.Propagation{Series: r.Series, Source: "half of the round trip times " + r.Series.Name() +
-				"; chosen: each lasts the 1 s between two pings"}
+			way.Propagation = network.Propagation{Series: r.Series, Source: source}
 		}
 		return "round trip times"
 	default:
