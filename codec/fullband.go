@@ -3,7 +3,6 @@ package codec
 import (
 	"math"
 	"slices"
-	"time"
 
 	"github.com/attune-calls/attune/model"
 )
@@ -135,10 +134,4 @@ func OpusImpairment(kbps float64, limit model.AudioBandwidth) float64 {
 	default:
 		return math.Min(wide, superWideCurve.at(kbps))
 	}
-}
-
-// OneWayDelay adds up the mouth-to-ear delay of a call: half the round trip, the time packets wait to be
-// played, a frame being collected, and the look-ahead of the encoder (6.5 ms of Opus, RFC 6716, 2).
-func OneWayDelay(roundTrip, jitterBuffer, frame time.Duration) time.Duration {
-	return max(0, roundTrip)/2 + max(0, jitterBuffer) + frame + 6500*time.Microsecond
 }

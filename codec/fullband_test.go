@@ -163,15 +163,6 @@ func TestSpeechKbps(t *testing.T) {
 	}
 }
 
-func TestOneWayDelay(t *testing.T) {
-	if got, want := codec.OneWayDelay(100*ms, 60*ms, 20*ms), 136500*time.Microsecond; got != want {
-		t.Errorf("%v, want %v", got, want)
-	}
-	if got, want := codec.OneWayDelay(-1, -1, 20*ms), 26500*time.Microsecond; got != want {
-		t.Errorf("%v with nothing measured, want %v", got, want)
-	}
-}
-
 func ExampleFullband() {
 	in := model.QualityInput{Action: model.DefaultAction(), Loss: 0.02, BurstRatio: 1.5, OneWayDelay: 150 * time.Millisecond}
 	fmt.Printf("%.2f\n", codec.Fullband{}.MOS(in))

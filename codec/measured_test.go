@@ -71,7 +71,7 @@ func TestMeasuredIsMonotone(t *testing.T) {
 	})
 }
 
-// TestMeasuredIsSmoothInTheRate: neighbouring rates are no more than a third of a MOS apart, where bandwidths meet too.
+// TestMeasuredIsSmoothInTheRate: neighbouring rates are no more than half a MOS apart.
 func TestMeasuredIsSmoothInTheRate(t *testing.T) {
 	for band := model.BandwidthNarrow; band <= model.BandwidthFull; band++ {
 		for kbps := uint8(model.MinBitrateKbps); kbps < model.MaxBitrateKbps; kbps++ {

@@ -22,7 +22,7 @@ import scipy.stats
 import anchors
 import conditions
 from scale import FAMILIES, METRICS, TOP, mos
-from surface import BANDS, MOST_FEC, SPAN
+from surface import BANDS, IDEAL, MOST_FEC, SPAN
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 CODEC = os.path.join(ROOT, "codec")
@@ -194,18 +194,19 @@ def difference_table() -> list[list[str]]:
 
 def parameter_table(f: Fitted) -> list[list[str]]:
     p = f.p
+    bound = " (at the bound of the fit)"
     robust = p.robustness * np.exp((0.0, *p.frame_loss))
     return [["what", "fitted"],
             ["loss that costs half of what loss can cost, 20/40/60/120 ms", " / ".join(f"{v:.1f} %" for v in robust)],
-            ["impairment that loss tends to (R)", f"{p.worst:.0f}"],
+            ["impairment that loss tends to (R)", f"{p.worst:.0f}" + bound * (p.worst > IDEAL - 0.01)],
             ["power of the loss", f"{p.shape:.2f}"],
             ["power of the burst ratio by which robustness falls", f"{p.burst:.2f}"],
             ["what 40/60/120 ms make of a rate", " / ".join(f"{1 + v:.2f}" for v in p.frame_rate)],
             ["share of the rate that FEC takes at 10/25/40 % expected loss", " / ".join(f"{min(p.fec_share + p.fec_slope * e, MOST_FEC):.2f}" for e in (10, 25, 40))],
             ["kbps of speech that FEC leaves alone", f"{p.fec_begins:.1f}"],
             [f"what {SPAN:.0f} more impairment do to the robustness", f"x {np.exp(p.coding):.2f}"],
-            ["extra loss beside frames restored by FEC", f"{p.fec_loss:.0%}"],
-            ["impairment of DTX (R)", f"{p.dtx:.1f}"]]
+            ["extra loss beside frames restored by FEC", f"{p.fec_loss:.0%}" + bound * (p.fec_loss < 1e-3)],
+            ["impairment of DTX (R)", f"{p.dtx:.1f}" + bound * (p.dtx < 0.01)]]
 
 
 # --- plots ---
