@@ -206,6 +206,9 @@ func (l *Link) load() {
 	}
 }
 
+// Reorders reports whether packets may arrive in another order than they were sent in.
+func (l *Link) Reorders() bool { return l.direction.Jitter.Reorder }
+
 // Counts is what the link has carried and dropped so far, without cross traffic.
 func (l *Link) Counts() Counts { return l.counts }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,13 +71,14 @@ type sample [2]heard
 // comparison is what came of a pair.
 type comparison struct {
 	pair
+	wall    bool // the real calls were on the clock on the wall
 	samples []sample
 	failed  [2]int // legs
 }
 
 // String is a line for the log of a test.
 func (c *comparison) String() string {
-	line := fmt.Sprintf("%-17s %-46v", c.network, c.action)
+	line := fmt.Sprintf("%-6s %-17s %-46v", c.clock(), c.network, c.action)
 	for _, q := range []struct {
 		quantity
 		name  string
@@ -91,6 +93,14 @@ func (c *comparison) String() string {
 
 // estimate is a mean with its standard error.
 type estimate struct{ mean, standardError float64 }
+
+// clock is what the real calls went by.
+func (c *comparison) clock() string {
+	if c.wall {
+		return "wall"
+	}
+	return "bubble"
+}
 
 // mean is that of a quantity by a clock.
 func (c *comparison) mean(q quantity, clock int) estimate {
@@ -139,37 +149,84 @@ const replicas = 8
 func (p pair) compare(t *testing.T, first uint64, calls int) *comparison {
 	t.Helper()
 	c := &comparison{pair: p}
-	speech, holder := voice(12), always(t, p.action)
+	holder := always(t, p.action)
 	for seed := first; seed < first+uint64(calls); seed++ {
-		var sums sample
+		var real heard
 		synctest.Test(t, func(t *testing.T) {
-			var legs [2]heard // each is told its events by a goroutine of its own
-			r := lab.Call(t.Context(), lab.Plan{
-				Profile: profiles[p.network], Seed: seed, Duration: talkTime, Speech: speech,
-				Parties: func(context.Context) (caller, callee lab.Party, release func(), err error) {
-					return lab.Party{Policy: holder, Events: legs[0].event}, lab.Party{Policy: holder, Events: legs[1].event}, nil, nil
-				},
-			})
-			for i, leg := range r.Legs() {
-				sums[inRealTime].add(&legs[i])
-				if leg.Failed {
-					c.failed[inRealTime]++
-				}
-			}
+			var failed int
+			real, failed = p.call(t.Context(), seed, holder)
+			c.failed[inRealTime] += failed
 		})
-		for replica := range uint64(replicas) {
-			call := plan(t, "ethernet", seed*replicas+replica, policy.WithSource(holder), policy.WithEvents(sums[simulated].event))
-			call.Profile, call.LinksSeeds, call.Duration = profiles[p.network], lab.LinksSeeds(seed), talkTime
-			r := mustCall(t, call)
-			for _, leg := range []sim.Leg{r.Caller, r.Callee} {
-				if leg.Dropped {
-					c.failed[simulated]++
-				}
-			}
-		}
-		c.samples = append(c.samples, sums)
+		c.simulate(t, seed, holder, real)
 	}
 	return c
+}
+
+// wallCalls is how many calls of all pairs are on the clock on the wall at once: they take about half of a core.
+const wallCalls = 12
+
+// compareOnTheWall makes the real calls on the clock on the wall, those of all pairs side by side.
+func compareOnTheWall(t *testing.T, pairs []pair, calls int) []*comparison {
+	t.Helper()
+	all := make([]*comparison, len(pairs))
+	real, failed := make([]heard, len(pairs)*calls), make([]int, len(pairs)*calls)
+	holders := make([]*policy.Holder, len(pairs))
+	for i, p := range pairs {
+		holders[i] = always(t, p.action)
+	}
+	var running sync.WaitGroup
+	slots := make(chan struct{}, wallCalls)
+	for k := range real { // those of a pair not all at the same time
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			real[k], failed[k] = pairs[k%len(pairs)].call(t.Context(), uint64(1+k/len(pairs)), holders[k%len(pairs)])
+		})
+	}
+	running.Wait()
+	for i, p := range pairs {
+		all[i] = &comparison{pair: p, wall: true}
+		for n := range calls {
+			all[i].failed[inRealTime] += failed[n*len(pairs)+i]
+			all[i].simulate(t, uint64(1+n), holders[i], real[n*len(pairs)+i])
+		}
+	}
+	return all
+}
+
+// call makes a real one, and tells how many of its legs failed.
+func (p pair) call(ctx context.Context, seed uint64, holder *policy.Holder) (sum heard, failed int) {
+	var legs [2]heard // each is told its events by a goroutine of its own
+	r := lab.Call(ctx, lab.Plan{
+		Profile: profiles[p.network], Seed: seed, Duration: talkTime, Speech: voice(12),
+		Parties: func(context.Context) (caller, callee lab.Party, release func(), err error) {
+			return lab.Party{Policy: holder, Events: legs[0].event}, lab.Party{Policy: holder, Events: legs[1].event}, nil, nil
+		},
+	})
+	for i, leg := range r.Legs() {
+		sum.add(&legs[i])
+		if leg.Failed {
+			failed++
+		}
+	}
+	return sum, failed
+}
+
+// simulate holds a real call to simulated ones on its networks.
+func (c *comparison) simulate(t *testing.T, seed uint64, holder *policy.Holder, real heard) {
+	t.Helper()
+	sums := sample{inRealTime: real}
+	for replica := range uint64(replicas) {
+		call := plan(t, "ethernet", seed*replicas+replica, policy.WithSource(holder), policy.WithEvents(sums[simulated].event))
+		call.Profile, call.LinksSeeds, call.Duration = profiles[c.network], lab.LinksSeeds(seed), talkTime
+		r := mustCall(t, call)
+		for _, leg := range []sim.Leg{r.Caller, r.Callee} {
+			if leg.Dropped {
+				c.failed[simulated]++
+			}
+		}
+	}
+	c.samples = append(c.samples, sums)
 }
 
 // always is a policy of one action.

@@ -30,11 +30,11 @@ func write(folder string, all []*comparison) error {
 
 func table(all []*comparison) string {
 	var b strings.Builder
-	b.WriteString("\n| network | action | calls | MOS real | simulated | difference | loss real, % | simulated | difference, points |\n" +
-		"|---|---|--:|--:|--:|--:|--:|--:|--:|\n")
+	b.WriteString("\n| clock | network | action | calls | MOS real | simulated | difference | loss real, % | simulated | difference, points |\n" +
+		"|---|---|---|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, c := range all {
 		mos, loss := c.difference(quality), c.difference(lossRepaired)
-		fmt.Fprintf(&b, "| %s | %v | %d | %.2f | %.2f | %+.3f ± %.3f | %.2f | %.2f | %+.2f ± %.2f |\n", c.network, c.action, len(c.samples),
+		fmt.Fprintf(&b, "| %s | %s | %v | %d | %.2f | %.2f | %+.3f ± %.3f | %.2f | %.2f | %+.2f ± %.2f |\n", c.clock(), c.network, c.action, len(c.samples),
 			c.mean(quality, inRealTime).mean, c.mean(quality, simulated).mean, mos.mean, mos.standardError,
 			100*c.mean(lossRepaired, inRealTime).mean, 100*c.mean(lossRepaired, simulated).mean, 100*loss.mean, 100*loss.standardError)
 	}
@@ -117,8 +117,12 @@ func (a *axes) draw(b *strings.Builder, all []*comparison, networks map[string]i
 		d, real, virtual := c.difference(a.of), c.mean(a.of, inRealTime).mean, c.mean(a.of, simulated).mean
 		at, error := a.scale*real, 2*a.scale*d.standardError
 		v := a.scale * virtual
-		fmt.Fprintf(b, `<g stroke="%[1]s" fill="%[1]s"><path d="M%.1[2]f %.1[3]fV%.1[4]f"/><circle cx="%.1[2]f" cy="%.1[5]f" r="3" fill-opacity="0.6"/>`+
+		size, opacity := 3, 0.6
+		if c.wall { // a ring
+			size, opacity = 5, 0
+		}
+		fmt.Fprintf(b, `<g stroke="%[1]s" fill="%[1]s"><path d="M%.1[2]f %.1[3]fV%.1[4]f"/><circle cx="%.1[2]f" cy="%.1[5]f" r="%[10]d" fill-opacity="%.1[11]f"/>`+
 			`<title>%[6]s, %[7]v: %.3[8]g and %.3[9]g</title></g>`+"\n",
-			colour(networks[c.network], len(networks)), x(at), y(v-error), y(v+error), y(v), html.EscapeString(c.network), c.action, at, v)
+			colour(networks[c.network], len(networks)), x(at), y(v-error), y(v+error), y(v), html.EscapeString(c.network), c.action, at, v, size, opacity)
 	}
 }

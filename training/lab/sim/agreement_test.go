@@ -20,8 +20,9 @@ const (
 	mostLoss = 0.01
 )
 
-// TestClocksAgree holds the simulation to real calls (pion, libopus, sockets of package vnet) over the same networks. See
-// docs/agreement.md for more calls and pairs than there is time for here.
+// TestClocksAgree holds the simulation to real calls (pion, libopus, sockets of package vnet) over the same networks. Those
+// run in a bubble of testing/synctest, where nothing is late; with -agreement.calls some are made on the clock on the wall as
+// well. See docs/agreement.md for more calls and pairs than there is time for here.
 func TestClocksAgree(t *testing.T) {
 	const fewest = 20 // pairs
 	compared := make([]*comparison, len(pairs))
@@ -39,6 +40,9 @@ func TestClocksAgree(t *testing.T) {
 			}
 		}
 	})
+	if *agreementCalls > 0 && !partial() { // by themselves, so that only their own load makes them late
+		compared = append(compared, compareOnTheWall(t, onTheWall, *agreementCalls)...)
+	}
 	var all []*comparison
 	for _, c := range compared {
 		if c == nil {

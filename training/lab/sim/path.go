@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/attune-calls/attune/model"
@@ -57,46 +58,64 @@ type path interface {
 
 // datagrams is the path over UDP: up the sender's access network, through the core or the stretches that the profile
 // declares, past the relay if there is one, down the receiver's access network. Only the packets of one direction use a
-// link in that direction, and arrivals at its far end keep the order they were sent in (network.Link sees to it, unless
-// its jitter reorders), so the whole way can be computed when a packet is sent.
+// link in that direction, and arrivals at its far end keep the order they were sent in (network.Link sees to it), so the
+// whole way can be computed when a packet is sent. Only behind a link whose jitter reorders do packets wait for
+// the time they get there, so that the next link takes them in the order of their arrival.
 type datagrams struct {
-	up, down *network.Link
-	middle   time.Duration    // across the core
-	via      [2]*network.Link // the stretches in place of it; nil where there are none
+	way      [4]*network.Link // one after the other
+	links    int              // of way
+	middle   time.Duration    // across the core, before the last link
 	overhead int              // bytes on the wire beyond the payload
 	relayed  bool
-	severed  bool // no address translator lets it through
+	severed  bool      // no address translator lets it through
+	between  []between // sorted by time
 	flying   arrivals
+}
+
+// between is a packet that has passed a link that reorders, before the next one takes it.
+type between struct {
+	at        time.Duration
+	next      int // index of the link
+	wireBytes int
+	packet    packet
 }
 
 // newDatagrams makes the path from a side to the other.
 func newDatagrams(wires [2]wire, from int, t policyTransport, b *beyond) *datagrams {
-	d := &datagrams{up: wires[from].up, down: wires[1-from].down, overhead: t.transport.OverheadBytes()}
-	if t.transport == model.TransportDirect {
-		d.via[0] = b.direct[from]
-	} else {
+	d := &datagrams{overhead: t.transport.OverheadBytes()}
+	via := [2]*network.Link{b.direct[from]}
+	if t.transport != model.TransportDirect {
 		d.relayed = true
 		d.middle = b.core
-		d.via = [2]*network.Link{b.site(from, t.site).up, b.site(1-from, t.site).down}
+		via = [2]*network.Link{b.site(from, t.site).up, b.site(1-from, t.site).down}
 	}
-	if d.via[0] == nil {
+	if via[0] == nil {
 		d.middle += b.core
 	} else {
 		d.middle = 0
 	}
+	d.by(wires[from].up, via[0], via[1], wires[1-from].down)
 	return d
+}
+
+// by sets the way, without the links that there are none of.
+func (d *datagrams) by(way ...*network.Link) {
+	for _, link := range way {
+		if link != nil {
+			d.way[d.links] = link
+			d.links++
+		}
+	}
 }
 
 // newLoop is the way of a side to the relay and back.
 func newLoop(wires [2]wire, side int, t policyTransport, b *beyond) *datagrams {
 	around := b.site(side, t.site)
-	d := &datagrams{
-		up: wires[side].up, down: wires[side].down, via: [2]*network.Link{around.up, around.down},
-		overhead: t.transport.OverheadBytes() - turnHeader,
-	}
+	d := &datagrams{overhead: t.transport.OverheadBytes() - turnHeader}
 	if around.up == nil {
 		d.middle = 2 * b.core
 	}
+	d.by(wires[side].up, around.up, around.down, wires[side].down)
 	return d
 }
 
@@ -107,24 +126,35 @@ func (d *datagrams) send(now time.Duration, bytes int, p packet) {
 	if d.relayed {
 		bytes = channelData(bytes)
 	}
-	wireBytes := bytes + d.overhead
-	at, dropped := d.up.Send(now, wireBytes, network.UDP)
-	if dropped != network.Delivered || d.severed {
-		return
-	}
-	for _, stretch := range d.via {
-		if stretch == nil {
-			continue
+	d.pass(0, now, bytes+d.overhead, p)
+}
+
+// pass sends a packet on from a link of the way.
+func (d *datagrams) pass(from int, at time.Duration, wireBytes int, p packet) {
+	for i := from; i < d.links; i++ {
+		var dropped network.DropReason
+		if at, dropped = d.way[i].Send(at, wireBytes, network.UDP); dropped != network.Delivered || d.severed {
+			return
 		}
-		if at, dropped = stretch.Send(at, wireBytes, network.UDP); dropped != network.Delivered {
+		if i == d.links-2 {
+			at += d.middle
+		}
+		if i < d.links-1 && d.way[i].Reorders() {
+			d.wait(between{at, i + 1, wireBytes, p})
 			return
 		}
 	}
-	if at, dropped = d.down.Send(at+d.middle, wireBytes, network.UDP); dropped != network.Delivered {
-		return
-	}
 	p.at = at
 	d.flying.put(p)
+}
+
+// wait keeps a packet until it gets to its next link.
+func (d *datagrams) wait(b between) {
+	i := len(d.between)
+	for i > 0 && d.between[i-1].at > b.at {
+		i--
+	}
+	d.between = slices.Insert(d.between, i, b)
 }
 
 // channelData is a payload with what brings its packet to a multiple of 4 bytes in the ChannelData message of a relay
@@ -132,13 +162,24 @@ func (d *datagrams) send(now time.Duration, bytes int, p packet) {
 func channelData(bytes int) int { return (bytes+22+3)&^3 - 22 }
 
 func (d *datagrams) next() time.Duration {
-	if d.flying.n == 0 {
-		return never
+	next := never
+	if d.flying.n > 0 {
+		next = d.flying.ring[d.flying.head].at
 	}
-	return d.flying.ring[d.flying.head].at
+	if len(d.between) > 0 {
+		next = min(next, d.between[0].at)
+	}
+	return next
 }
 
-func (d *datagrams) advance(now time.Duration, deliver func(packet)) { d.flying.until(now, deliver) }
+func (d *datagrams) advance(now time.Duration, deliver func(packet)) {
+	for len(d.between) > 0 && d.between[0].at <= now {
+		b := d.between[0]
+		d.between = slices.Delete(d.between, 0, 1)
+		d.pass(b.next, b.at, b.wireBytes, b.packet)
+	}
+	d.flying.until(now, deliver)
+}
 
 // arrivals is a queue of packets in the order of their arrival. Nearly all are put at its end.
 type arrivals struct {

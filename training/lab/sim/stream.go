@@ -166,31 +166,31 @@ func (s *streams) flush(now time.Duration, side, end int) {
 		}
 		length := len(segment.Payload)
 		segment.Payload = nil
-		at, arrives := c.cross(now, end, length+network.TCPHeaderBytes, s)
-		if !arrives {
-			continue
-		}
-		s.flying.put(flight{at: at, side: side, to: 1 - end, length: length, segment: segment})
+		s.cross(flight{at: now, side: side, to: 1 - end, length: length, segment: segment})
 	}
 }
 
-// cross takes a segment of an end to the other: the access network is on the client's side of what lies beyond.
-func (c *connection) cross(at time.Duration, end, wireBytes int, s *streams) (arrival time.Duration, arrives bool) {
+// cross takes a segment on to the other end: the access network is on the client's side of what lies beyond. Behind a link
+// whose jitter reorders it waits for the time it gets there, so that the next one takes segments in that order.
+func (s *streams) cross(f flight) {
+	c, end := &s.sides[f.side], 1-f.to
 	way := [2]*network.Link{c.links[end], c.via[end]}
 	if end == relay {
 		way[0], way[1] = way[1], way[0]
 	}
-	for _, link := range way {
+	for reordered := false; f.crossed < len(way) && !reordered; f.crossed++ {
+		link := way[f.crossed]
 		if link == nil {
-			at += s.core
+			f.at += s.core
 			continue
 		}
 		var dropped network.DropReason
-		if at, dropped = link.Send(at, wireBytes, s.proto); dropped != network.Delivered {
-			return 0, false
+		if f.at, dropped = link.Send(f.at, f.length+network.TCPHeaderBytes, s.proto); dropped != network.Delivered {
+			return
 		}
+		reordered = link.Reorders()
 	}
-	return at, true
+	s.flying.put(f)
 }
 
 // advance lets time pass.
@@ -215,6 +215,10 @@ func (s *streams) advance(now time.Duration) {
 			continue
 		}
 		f := s.flying.take()
+		if f.crossed < 2 {
+			s.cross(f)
+			continue
+		}
 		c := &s.sides[f.side]
 		f.segment.Payload = zeros[:f.length]
 		switch e := c.ends[f.to]; {
@@ -334,6 +338,7 @@ func (e echo) advance(now time.Duration, deliver func(packet)) {
 type flight struct {
 	at       time.Duration
 	side, to int
+	crossed  int // links or cores
 	length   int // of the payload, which is not kept
 	order    uint64
 	segment  tcp.Segment

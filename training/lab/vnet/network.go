@@ -163,16 +163,31 @@ func (n *Network) send(from *Host, p *packet) {
 		p.free() // no translator has a mapping for it
 		return
 	}
-	if link := n.stretch(from, to); link == nil {
-		at += n.config.Core
-	} else {
-		arrival, dropped := link.Send(at, p.wireBytes(), p.policed())
-		if dropped != network.Delivered {
-			p.free()
-			return
-		}
-		at = arrival
+	if n.stretch(from, to) != nil {
+		n.schedule(event{at: at, kind: entry, packet: p})
+		return
 	}
+	n.leave(at+n.config.Core, to, p)
+}
+
+// enter sends a packet through the stretch beyond the access network of its sender.
+func (n *Network) enter(at time.Duration, p *packet) {
+	to := n.hosts[p.to.Addr()]
+	link := n.stretch(n.hosts[p.from.Addr()], to)
+	if link == nil { // one of the hosts has moved meanwhile
+		n.leave(at+n.config.Core, to, p)
+		return
+	}
+	arrival, dropped := link.Send(at, p.wireBytes(), p.policed())
+	if dropped != network.Delivered {
+		p.free()
+		return
+	}
+	n.leave(arrival, to, p)
+}
+
+// leave lets a packet come out of what lies between the access networks.
+func (n *Network) leave(at time.Duration, to *Host, p *packet) {
 	if to.down == nil {
 		n.schedule(event{at: at, kind: delivery, packet: p})
 	} else {

@@ -12,14 +12,15 @@ type event struct {
 	at     time.Duration
 	order  uint64 // of scheduling: first come, first served at the same time
 	kind   kind
-	packet *packet  // of a descent or delivery
+	packet *packet  // of an entry, descent or delivery
 	conn   *tcpConn // whose timer it is
 }
 
 type kind uint8
 
 const (
-	descent  kind = iota // a packet comes out of the core
+	entry    kind = iota // a packet comes to the stretch beyond the access network
+	descent              // a packet comes out of the core or that stretch
 	delivery             // a packet reaches its host
 	alarm                // a TCP timer
 )
@@ -131,6 +132,8 @@ func (n *Network) run() {
 		for now := n.now(); !n.closed && n.events.next() <= now; {
 			e := n.events.pop()
 			switch e.kind {
+			case entry:
+				n.enter(e.at, e.packet)
 			case descent:
 				n.descend(e.at, e.packet)
 			case delivery:
