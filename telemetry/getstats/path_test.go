@@ -34,7 +34,7 @@ func TestHandover(t *testing.T) {
 		seconds, moved := 0, 0
 		for i, s := range segments {
 			network, transport, rtt := model.NetworkWiFi, model.TransportDirect, 80.
-			if seconds >= 30-1-(30-1)%1 && moved > 0 || s.Context.Network == model.Network4G {
+			if moved > 0 || s.Context.Network == model.Network4G {
 				network, transport, rtt = model.Network4G, model.TransportRelayTLS, 300.
 				moved++
 			}

@@ -236,13 +236,10 @@ func FuzzRead(f *testing.F) {
 
 // Long calls are cut into reports, none of which loses a segment.
 func TestLongCall(t *testing.T) {
-	heard, sent := [][]telemetry.Report{}, 0
-	_ = sent
 	reports, summary, err := read(t, call(2000).internals())
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = heard
 	var parts []telemetry.Report
 	ids := map[telemetry.ReportID]bool{}
 	for _, r := range reports {

@@ -2,6 +2,7 @@ package getstats
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 )
 
@@ -34,7 +35,7 @@ func (r *reader) event() error {
 		case fields == 1:
 			connection = v.name()
 			formed = formed && (v.known || v.null)
-		case fields >= 3 && v.number == v.number && clock < leastEpoch: // a count may come after the time
+		case fields >= 3 && !math.IsNaN(v.number) && clock < leastEpoch: // a count may come after the time
 			clock = v.number
 		}
 		return nil
@@ -68,7 +69,7 @@ const leastEpoch = 1e12
 
 // name is a short string, or a number as one.
 func (v value) name() string {
-	if v.number == v.number {
+	if !math.IsNaN(v.number) {
 		return strconv.FormatFloat(v.number, 'f', -1, 64)
 	}
 	return v.text
