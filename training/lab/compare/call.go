@@ -19,11 +19,29 @@ type Case struct {
 	Seed    uint64
 }
 
-// Draw draws the k-th call of a seed: a network of the suite by its weight, and the seed of everything random in the call.
-func Draw(s *suite.Suite, seed, k uint64) Case {
-	random := rand.New(rand.NewPCG(spread(seed), spread(seed^spread(k+1)))) // spread: seeds and calls are small numbers
-	n := s.Draw(random)
-	return Case{Network: &n, Seed: random.Uint64()}
+// Draw draws the k-th of some calls of a seed: a network of the suite by its weight, and the seed of everything random in
+// the call. The draw is systematic (Madow, Annals of Mathematical Statistics 15, 1944): of so many calls each network has its
+// share, to within one call, so that seeds differ by what happens on the networks and not by which they are.
+func Draw(s *suite.Suite, seed uint64, k, of int) Case {
+	begin := rand.New(rand.NewPCG(spread(seed), 0)).Float64()
+	n := s.At((begin + float64(mixed(k, of))) / float64(of))
+	return Case{Network: &n, Seed: rand.New(rand.NewPCG(spread(seed), spread(seed^spread(uint64(k)+1)))).Uint64()}
+}
+
+// mixed is the k-th of 0..of-1 in an order in which any few that follow each other lie far apart: steps of the golden
+// section, or of the next number without a divisor in common.
+func mixed(k, of int) int {
+	step := max(1, int(float64(of)/math.Phi))
+	for ; step > 1; step++ {
+		a, b := step, of
+		for b > 0 {
+			a, b = b, a%b
+		}
+		if a == 1 {
+			break
+		}
+	}
+	return int(uint64(k) * uint64(step) % uint64(of))
 }
 
 // spread makes related numbers unrelated (the finalizer of SplitMix64).

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,9 +163,15 @@ func TestInterruptedAndContinued(t *testing.T) {
 			t.Fatalf("no journal after an interruption: %v", err)
 		}
 	}
-	c.Progress = nil
-	if diff := cmp.Diff(want, encoded(t, mustRun(t, c))); diff != "" {
-		t.Errorf("after %d interruptions: %s", len(stops), diff)
+	for _, times := range []string{"once", "again, from the journal of all"} {
+		c.Progress = nil
+		if diff := cmp.Diff(want, encoded(t, mustRun(t, c))); diff != "" {
+			t.Errorf("after %d interruptions, %s: %s", len(stops), times, diff)
+		}
+		c.Progress = func(d compare.Done) { t.Errorf("it makes calls again: %+v", d) }
+	}
+	if err := compare.Discard(c.Journal); err != nil {
+		t.Error(err)
 	}
 	if _, err := os.Stat(c.Journal); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the journal is left behind: %v", err)
@@ -172,7 +179,18 @@ func TestInterruptedAndContinued(t *testing.T) {
 }
 
 func TestJournalOfAnotherComparisonIsRefused(t *testing.T) {
+	recorded := func(trace string) *suite.Suite {
+		s := *suite.Builtin()
+		parsed, err := network.ParseTrace(strings.NewReader(trace), "same.up")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Networks = slices.Clone(s.Networks)
+		s.Networks[1].Profile = s.Networks[1].Profile.WithTrace(parsed, parsed)
+		return &s
+	}
 	c := config(t)
+	c.Suite = recorded("5\n9\n17\n")
 	c.Contenders = contenders(t, "telegram")
 	c.Journal, c.Resume = filepath.Join(t.TempDir(), "lab.journal"), true
 	ctx, cancel := context.WithCancel(t.Context())
@@ -190,6 +208,14 @@ func TestJournalOfAnotherComparisonIsRefused(t *testing.T) {
 			s := *c.Suite
 			s.Networks = s.Networks[1:]
 			c.Suite = &s
+		},
+		"content of a recording": func(c *compare.Config) { c.Suite = recorded("5\n9\n18\n") },
+		"speech": func(c *compare.Config) {
+			f, err := sim.NewFrames(make([]int16, frames.Duration().Milliseconds()*48))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Frames = f
 		},
 	} {
 		other := c
@@ -225,6 +251,9 @@ func TestOracleIsNeverBelowAStaticAction(t *testing.T) {
 			t.Errorf("%s: the oracle's choices sum to %v", s.Name, total)
 		}
 	}
+	if len(r.ByNetwork) != 3 || r.ByNetwork[0].Calls == 0 || len(r.ByNetwork[0].Scores) != len(r.Contenders) {
+		t.Errorf("by network: %+v", r.ByNetwork)
+	}
 	if all := r.Slices[0]; all.Name != "all" || all.Calls != 24 {
 		t.Errorf("first slice %q with %d calls, want all with 24", all.Name, all.Calls)
 	}
@@ -247,7 +276,7 @@ func TestBlockedUDP(t *testing.T) {
 	c.Calls, c.Seeds = 3, 2
 	all := mustRun(t, c).Slices[0]
 	base, static := score(t, all, "default"), score(t, all, "best-static")
-	if *base.SetupFailures.Value != 1 || *base.Mean.Value != model.WorstMOS || *base.Poor.Value != 1 || *base.PoorVIA.Value != 1 || *base.Kbps.Value != 0 {
+	if *base.SetupFailures.Value != 1 || *base.Mean.Value != model.WorstMOS || *base.Poor.Value != 1 || *base.PoorVIA.Value != 1 || base.Kbps.Value != nil {
 		t.Errorf("default: %+v", base)
 	}
 	if *static.SetupFailures.Value != 0 || *static.Mean.Value < 3 || *static.GapShare.Value != 1 {

@@ -10,11 +10,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
-
-	"github.com/attune-calls/attune/training/lab/network"
 )
 
 // journalFormat is the version of the journal's layout:
@@ -34,7 +34,7 @@ type state struct {
 	Next        int         `json:"next"`
 	Seeds       [][][]sums  `json:"seeds"`               // by seed, slice and contender
 	Current     [][]tally   `json:"current"`             // of the seed under way, by slice and contender
-	Chosen      [][]int64   `json:"chosen"`              // by slice and action of the catalogue
+	Chosen      [][]int64   `json:"chosen"`              // by slice and action of the catalogue; not of single networks
 	BySegment   []scheduled `json:"bySegment,omitempty"` // by slice
 	Spared      int64       `json:"spared,omitempty"`    // calls that a per-segment oracle did not make
 }
@@ -79,10 +79,17 @@ type storedTally struct {
 // open begins anew, or where the journal ends.
 func (r *runner) open() error {
 	r.saved = time.Now()
-	r.state = state{Format: journalFormat, Fingerprint: r.fingerprint()}
-	for range r.slices {
+	fingerprint, err := r.fingerprint()
+	if err != nil {
+		return err
+	}
+	r.state = state{Format: journalFormat, Fingerprint: fingerprint}
+	for s := range r.slices {
 		r.state.Current = append(r.state.Current, make([]tally, len(r.config.Contenders)))
-		r.state.Chosen = append(r.state.Chosen, make([]int64, len(r.config.Catalogue)))
+		r.state.Chosen = append(r.state.Chosen, nil)
+		if !r.slices[s].network {
+			r.state.Chosen[s] = make([]int64, len(r.config.Catalogue))
+		}
 		if r.has(oracleBySegment) {
 			r.state.BySegment = append(r.state.BySegment, scheduled{})
 		}
@@ -120,7 +127,7 @@ func (r *runner) fits(kept *state) error {
 		return errors.New("it is damaged; start anew without resuming")
 	}
 	for s := range r.slices {
-		if len(kept.Current[s]) != len(r.config.Contenders) || len(kept.Chosen[s]) != len(r.config.Catalogue) {
+		if len(kept.Current[s]) != len(r.config.Contenders) || len(kept.Chosen[s]) != len(r.state.Chosen[s]) {
 			return errors.New("it is damaged; start anew without resuming")
 		}
 	}
@@ -157,37 +164,22 @@ func (r *runner) save() error {
 	return nil
 }
 
-// discard removes the journal of a comparison that is complete.
-func (r *runner) discard() error {
-	if r.config.Journal == "" {
-		return nil
-	}
-	if err := os.Remove(r.config.Journal); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// Discard removes the journal of a comparison whose result is safe.
+func Discard(journal string) error {
+	if err := os.Remove(journal); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove journal: %w", err)
 	}
 	return nil
 }
 
-// fingerprint is a hash over everything that decides the result. The content of recordings shows in when the packets of
-// a probe arrive.
-func (r *runner) fingerprint() string {
+// fingerprint is a hash over everything that decides the result: networks with their recordings, speech, policies, this
+// program.
+func (r *runner) fingerprint() (string, error) {
 	h := sha256.New()
 	c := &r.config
-	fmt.Fprintln(h, c.Calls, c.Seeds, c.Seed, c.Duration, c.Frames.Duration(), c.Speech)
-	for i := range c.Suite.Networks {
-		n := &c.Suite.Networks[i]
-		profile, _ := json.Marshal(n.Profile) // validated; names of traces but not their content
-		fmt.Fprintln(h, n.Name, n.Source, n.Type, n.Region, n.Weight, n.Split, string(profile))
-		up, down := n.Profile.Links(c.Seed)
-		probe(h, up, down)
-		for j := range n.Profile.Paths.Sites {
-			up, down := n.Profile.Paths.Sites[j].Links(c.Seed)
-			probe(h, up, down)
-		}
-		if n.Profile.Paths.Direct != nil {
-			there, back := n.Profile.Paths.DirectLinks(c.Seed)
-			probe(h, there, back)
-		}
+	fmt.Fprintln(h, program(), c.Calls, c.Seeds, c.Seed, c.Duration, c.Speech)
+	if err := errors.Join(c.Frames.WriteContent(h), c.Suite.WriteContent(h)); err != nil {
+		return "", fmt.Errorf("compare: %w", err)
 	}
 	for i := range c.Contenders {
 		fmt.Fprintln(h, c.Contenders[i].Identity())
@@ -200,22 +192,32 @@ func (r *runner) fingerprint() string {
 	if r.has(oracleBySegment) {
 		fmt.Fprint(h, segmentCandidates, mostSegments)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// probe writes when packets arrive over two directions.
-func probe(h io.Writer, up, down *network.Link) {
-	for at := time.Duration(0); at < probeTime; at += probeStep {
-		arrival, dropped := up.Send(at, probeBytes, 0)
-		fmt.Fprint(h, arrival, dropped)
-		arrival, dropped = down.Send(at, probeBytes, 0)
-		fmt.Fprint(h, arrival, dropped)
+// program tells this program from others: by the revision it was built of or, where that does not tell, by its content.
+var program = sync.OnceValue(func() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		settings := map[string]string{}
+		for _, s := range info.Settings {
+			settings[s.Key] = s.Value
+		}
+		if revision := settings["vcs.revision"]; revision != "" && settings["vcs.modified"] == "false" {
+			return revision
+		}
 	}
-}
-
-// What is sent over a network to recognise it again.
-const (
-	probeTime  = 10 * time.Second
-	probeStep  = 100 * time.Millisecond
-	probeBytes = 100
-)
+	path, err := os.Executable()
+	if err != nil {
+		return err.Error()
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close() //nolint:errcheck // only read from
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return err.Error()
+	}
+	return hex.EncodeToString(h.Sum(nil))
+})

@@ -26,7 +26,7 @@ func TestPage(t *testing.T) {
 			t.Errorf("the page holds %q", bad)
 		}
 	}
-	for _, want := range []string{"prefers-color-scheme: dark", "<svg", "best-static", "&lt;b&gt;suite", "Share of the gap", "oracle-segment changed its action within"} {
+	for _, want := range []string{"prefers-color-scheme: dark", "<svg", "best-static", "&lt;b&gt;suite", "Share of the gap", "How they did on each network", "oracle-segment changed its action within"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -39,7 +39,7 @@ func TestPage(t *testing.T) {
 			t.Errorf("a coordinate of %s", m[1])
 		}
 	}
-	for _, want := range []string{"all (24 calls)", "oracle", "of the gap %", "Student's t", "oracle-segment changed its action within"} {
+	for _, want := range []string{"all (24 calls)", "oracle", "of the gap %", "of the poor gap %", "Student's t", "oracle-segment changed its action within"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("the table lacks %q", want)
 		}

@@ -5,8 +5,9 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/stat/distuv"
+
 	"github.com/attune-calls/attune/model"
-	"github.com/attune-calls/attune/training/evaluate"
 	"github.com/attune-calls/attune/training/lab/suite"
 )
 
@@ -27,6 +28,7 @@ type Result struct {
 	Contenders  []ContenderInfo `json:"contenders"`
 	Static      []StaticChoice  `json:"bestStatic,omitempty"`
 	Slices      []Slice         `json:"slices"`
+	ByNetwork   []Slice         `json:"byNetwork,omitempty"` // by name; no quantiles, and nothing of the oracle's choices
 	Catalogue   []string        `json:"catalogue,omitempty"` // where it was used
 }
 
@@ -68,8 +70,8 @@ type Schedules struct {
 	Changes float64 `json:"changesPerCall"` // in those, on average; 0 without one
 }
 
-// Score is how a contender did on a slice. Each estimate is the mean over seeds of a figure of the seed's calls, with
-// Student's t interval over the seeds; a single seed has none.
+// Score is how a contender did on a slice. Each estimate is the mean over seeds of a figure of the seed's calls, weighted by
+// how many they are, with Student's t interval over the seeds, within what the figure can be; a single seed has none.
 type Score struct {
 	Name          string   `json:"name"`
 	Mean          Estimate `json:"meanMOS"`
@@ -80,8 +82,9 @@ type Score struct {
 	Kbps          Estimate `json:"kbps"`         // on the wire, of a leg, of calls that were set up
 	SetupFailures Estimate `json:"setupFailures"`
 	Dropped       Estimate `json:"dropped"`
-	Gain          Estimate `json:"gain"`     // of mean quality over the default, seed by seed
-	GapShare      Estimate `json:"gapShare"` // (policy - default) / (oracle - default), above 1 for the per-segment oracle; unknown without an oracle
+	Gain          Estimate `json:"gain"`         // of mean quality over the default, seed by seed
+	GapShare      Estimate `json:"gapShare"`     // (policy - default) / (oracle - default), above 1 for the per-segment oracle; unknown without an oracle
+	PoorGapShare  Estimate `json:"poorGapShare"` // the same of the poor-call ratio: how much of the oracle's cut
 }
 
 // Estimate is a figure with the bounds of its 95 % interval over seeds; bounds that are not known are null in JSON.
@@ -103,34 +106,41 @@ const mostChoices = 8
 const method = "Simulated calls. Everybody makes the same calls: same networks, same seeds. Quality of a call: mean MOS (estimated, fitted to measured speech) of " +
 	"windows of 4 s of both legs, the same ones however often a policy decides; 1.0 when it was not set up or dropped. Poor: quality below 3.1. Poor (VIA): mean round " +
 	"trip above 320 ms, loss above 1.2 % or jitter above 12 ms (SIGCOMM 2016), or failed. Each figure is the mean over seeds of the " +
-	"seed's figure; intervals are 95 % Student's t over the seeds."
+	"seed's figure, weighted by its calls; intervals are 95 % Student's t over the seeds, cut off where the figure cannot be. Of each seed's " +
+	"calls every network has its share to within one call."
 
 // slice is a part of the networks.
 type slice struct {
-	name string
-	has  func(n *suite.Network) bool
+	name    string
+	has     func(n *suite.Network) bool
+	network bool // it is a single one
 }
 
 // slicesOf lists the slices of a suite, and by name of a network those it is in.
 func slicesOf(s *suite.Suite) ([]slice, map[string][]int) {
-	all := []slice{{"all", func(*suite.Network) bool { return true }}}
+	all := []slice{{name: "all", has: func(*suite.Network) bool { return true }}}
 	if len(s.Train()) > 0 && len(s.Validation()) > 0 {
 		for _, split := range []suite.Split{suite.Train, suite.Validation} {
-			all = append(all, slice{split.String(), func(n *suite.Network) bool { return n.Split == split }})
+			all = append(all, slice{name: split.String(), has: func(n *suite.Network) bool { return n.Split == split }})
 		}
 	}
 	for _, t := range typesOf(s.Networks) {
 		if t != model.NetworkUnknown {
-			all = append(all, slice{t.String(), func(n *suite.Network) bool { return n.Type == t }})
+			all = append(all, slice{name: t.String(), has: func(n *suite.Network) bool { return n.Type == t }})
 		}
 	}
 	of := map[string][]int{}
+	parts := len(all)
 	for i := range s.Networks {
 		n := &s.Networks[i]
-		for j := range all {
+		for j := range all[:parts] {
 			if all[j].has(n) {
 				of[n.Name] = append(of[n.Name], j)
 			}
+		}
+		if len(s.Networks) > 1 {
+			of[n.Name] = append(of[n.Name], len(all))
+			all = append(all, slice{name: n.Name, network: true})
 		}
 	}
 	return all, of
@@ -168,7 +178,11 @@ func (r *runner) result() *Result {
 		}
 	}
 	for s := range r.slices {
-		if out := r.slice(s, base, best); out.Calls > 0 {
+		switch out := r.slice(s, base, best); {
+		case out.Calls == 0:
+		case r.slices[s].network:
+			result.ByNetwork = append(result.ByNetwork, out)
+		default:
 			result.Slices = append(result.Slices, out)
 		}
 	}
@@ -185,41 +199,66 @@ func (r *runner) slice(s, base, best int) Slice {
 			out.Calls += seed[s][base].Calls
 		}
 	}
+	calls := func(v *sums) float64 { return float64(v.Calls) }
+	setUp := func(v *sums) float64 { return float64(v.Calls) * (1 - v.SetupFailed) }
 	for j := range r.config.Contenders {
-		over := func(figure func(seed []sums) float64) Estimate {
-			values := make([]float64, len(seeds))
-			for i, seed := range seeds {
-				values[i] = figure(seed)
-			}
-			return estimate(values)
-		}
 		score := Score{Name: r.config.Contenders[j].Name}
 		for _, field := range []struct {
 			into   *Estimate
 			figure func(*sums) float64
+			weight func(*sums) float64
+			low    float64 // what the figure can be
+			high   float64
 		}{
-			{&score.Mean, func(v *sums) float64 { return v.Mean }},
-			{&score.Median, func(v *sums) float64 { return v.Median }},
-			{&score.P5, func(v *sums) float64 { return v.P5 }},
-			{&score.Poor, func(v *sums) float64 { return v.Poor }},
-			{&score.PoorVIA, func(v *sums) float64 { return v.PoorVIA }},
-			{&score.Kbps, func(v *sums) float64 { return v.Kbps }},
-			{&score.SetupFailures, func(v *sums) float64 { return v.SetupFailed }},
-			{&score.Dropped, func(v *sums) float64 { return v.Dropped }},
+			{&score.Mean, func(v *sums) float64 { return v.Mean }, calls, model.WorstMOS, mostMOS},
+			{&score.Median, func(v *sums) float64 { return v.Median }, calls, model.WorstMOS, mostMOS},
+			{&score.P5, func(v *sums) float64 { return v.P5 }, calls, model.WorstMOS, mostMOS},
+			{&score.Poor, func(v *sums) float64 { return v.Poor }, calls, 0, 1},
+			{&score.PoorVIA, func(v *sums) float64 { return v.PoorVIA }, calls, 0, 1},
+			{&score.Kbps, func(v *sums) float64 { return v.Kbps }, setUp, 0, math.Inf(1)},
+			{&score.SetupFailures, func(v *sums) float64 { return v.SetupFailed }, calls, 0, 1},
+			{&score.Dropped, func(v *sums) float64 { return v.Dropped }, calls, 0, 1},
 		} {
-			*field.into = over(func(seed []sums) float64 { return field.figure(&seed[j]) })
-		}
-		score.Gain = over(func(seed []sums) float64 { return seed[j].Mean - seed[base].Mean })
-		if best >= 0 {
-			score.GapShare = over(func(seed []sums) float64 {
-				gap := seed[best].Mean - seed[base].Mean
-				if gap < leastGap {
-					return math.NaN()
+			if r.slices[s].network && (field.into == &score.Median || field.into == &score.P5) {
+				continue
+			}
+			var figures, weights []float64
+			for _, seed := range seeds {
+				w := field.weight(&seed[j])
+				if w > 0 {
+					figures, weights = append(figures, w*field.figure(&seed[j])), append(weights, w)
 				}
-				return (seed[j].Mean - seed[base].Mean) / gap
-			})
+			}
+			*field.into = ratio(figures, weights).within(field.low, field.high)
+		}
+		// of is a share of a gap: of the sum over all calls, seed by seed.
+		of := func(figure func(*sums) float64) Estimate {
+			gains, gaps := make([]float64, len(seeds)), make([]float64, len(seeds))
+			total := 0.0
+			for i, seed := range seeds {
+				n, from := float64(seed[base].Calls), figure(&seed[base])
+				gains[i], gaps[i] = n*(figure(&seed[j])-from), n*(figure(&seed[best])-from)
+				total += gaps[i]
+			}
+			if math.Abs(total) < leastGap*float64(out.Calls) {
+				return Estimate{}
+			}
+			return ratio(gains, gaps)
+		}
+		gains, weights := make([]float64, len(seeds)), make([]float64, len(seeds))
+		for i, seed := range seeds {
+			weights[i] = calls(&seed[base])
+			gains[i] = weights[i] * (seed[j].Mean - seed[base].Mean)
+		}
+		score.Gain = ratio(gains, weights)
+		if best >= 0 {
+			score.GapShare = of(func(v *sums) float64 { return v.Mean })
+			score.PoorGapShare = of(func(v *sums) float64 { return v.Poor })
 		}
 		out.Scores = append(out.Scores, score)
+	}
+	if r.slices[s].network {
+		return out
 	}
 	if best >= 0 {
 		out.Choices = r.choices(s, out.Calls)
@@ -237,16 +276,42 @@ func (r *runner) slice(s, base, best int) Slice {
 // leastGap is the distance between default and oracle below which shares of it mean nothing.
 const leastGap = 0.001
 
-// estimate is the mean with its interval; values that are not finite are left out.
-func estimate(values []float64) Estimate {
-	e := evaluate.MeanInterval(values, alpha)
-	finite := func(v float64) *float64 {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil
-		}
-		return &v
+// mostMOS is the end of the scale.
+const mostMOS = 5
+
+// ratio is the sum of figures over the sum of weights, each of one seed, with the interval of a ratio estimator: Student's t
+// for the linearized seeds (Cochran, Sampling Techniques, section 6.4). With equal weights it is the interval of a mean.
+func ratio(figures, weights []float64) Estimate {
+	var sum, total float64
+	for i := range figures {
+		sum, total = sum+figures[i], total+weights[i]
 	}
-	return Estimate{finite(e.Value), finite(e.Low), finite(e.High)}
+	if total == 0 {
+		return Estimate{}
+	}
+	value, n := sum/total, float64(len(figures))
+	e := Estimate{Value: &value}
+	if len(figures) < 2 {
+		return e
+	}
+	squares := 0.0
+	for i := range figures {
+		off := figures[i] - value*weights[i]
+		squares += off * off
+	}
+	half := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Quantile(1-alpha/2) * math.Sqrt(squares*n/(n-1)) / math.Abs(total)
+	low, high := value-half, value+half
+	e.Low, e.High = &low, &high
+	return e
+}
+
+// within cuts the interval off where the figure cannot be.
+func (e Estimate) within(low, high float64) Estimate {
+	if e.Low != nil && e.High != nil {
+		l, h := max(*e.Low, low), min(*e.High, high)
+		e.Low, e.High = &l, &h
+	}
+	return e
 }
 
 // choices lists the actions the oracle chose most often.

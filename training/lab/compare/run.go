@@ -126,7 +126,8 @@ type runner struct {
 	done   Done
 }
 
-// Run makes a comparison. When ctx ends it keeps what is done in the journal, and its error is that of ctx.
+// Run makes a comparison. When ctx ends it keeps what is done in the journal, and its error is that of ctx. A journal of a
+// complete comparison gives its result again, until Discard.
 func Run(ctx context.Context, config Config) (*Result, error) {
 	config, err := config.prepared()
 	if err != nil {
@@ -137,11 +138,10 @@ func Run(ctx context.Context, config Config) (*Result, error) {
 	if err := r.open(); err != nil {
 		return nil, err
 	}
-	if err := r.run(ctx); err != nil {
-		return nil, errors.Join(err, r.save())
+	if err := errors.Join(r.run(ctx), r.save()); err != nil {
+		return nil, err
 	}
-	result := r.result()
-	return result, r.discard()
+	return r.result(), nil
 }
 
 func (r *runner) run(ctx context.Context) error {
@@ -198,8 +198,7 @@ type entry struct {
 
 // everyone makes the i-th call with all contenders.
 func (r *runner) everyone(i int) (entry, error) {
-	seed, k := uint64(i/r.config.Calls), uint64(i%r.config.Calls)
-	c := Draw(r.config.Suite, r.config.Seed+seed, k)
+	c := Draw(r.config.Suite, r.config.Seed+uint64(i/r.config.Calls), i%r.config.Calls, r.config.Calls)
 	e := entry{network: c.Network.Name, chosen: -1}
 	var all []attempt
 	var best int
@@ -238,9 +237,9 @@ func (r *runner) everyone(i int) (entry, error) {
 func (r *runner) take(i int, e entry) {
 	for _, s := range r.of[e.network] {
 		for j, o := range e.outcomes {
-			r.state.Current[s][j].add(o)
+			r.state.Current[s][j].add(o, !r.slices[s].network)
 		}
-		if e.chosen >= 0 {
+		if e.chosen >= 0 && !r.slices[s].network {
 			r.state.Chosen[s][e.chosen]++
 		}
 		if e.found != nil {

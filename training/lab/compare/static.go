@@ -90,13 +90,15 @@ func (r *runner) searchRound(ctx context.Context, part *suite.Suite, stream uint
 			left = append(left, contested{Index: i})
 		}
 	}
-	made := 0
-	for _, round := range searchRounds[:r.state.Search.Rounds] {
-		made += round.calls
+	made, of := 0, 0
+	for i, round := range searchRounds {
+		if of += round.calls; i < r.state.Search.Rounds {
+			made += round.calls
+		}
 	}
 	round := searchRounds[r.state.Search.Rounds]
 	err := inorder.Each(ctx, r.config.Workers, 0, round.calls*len(left), func(i int) (float64, error) {
-		c := Draw(part, searchSeed+r.config.Seed, stream<<32|uint64(made+i/len(left)))
+		c := Draw(part, searchSeed+r.config.Seed+stream<<32, made+i/len(left), of)
 		o, err := r.scale.call(c, func() []policy.Option { return Always(r.config.Catalogue[left[i%len(left)].Index]) })
 		return o.Quality, err
 	}, func(i int, quality float64) error {

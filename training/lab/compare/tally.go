@@ -19,8 +19,9 @@ type tally struct {
 	bins        []uint32 // by quality
 }
 
-func (t *tally) add(o Outcome) {
-	if t.bins == nil {
+// add adds a call. Quantiles need room, and are only kept where that is wanted for all calls.
+func (t *tally) add(o Outcome, quantiles bool) {
+	if t.bins == nil && quantiles {
 		t.bins = make([]uint32, qualityBins)
 	}
 	t.Calls++
@@ -30,7 +31,9 @@ func (t *tally) add(o Outcome) {
 	t.PoorVIA += one(o.PoorVIA)
 	t.SetupFailed += one(o.SetupFailed)
 	t.Dropped += one(o.Dropped)
-	t.bins[min(max(int(math.Round((o.Quality-1)*binsPerMOS)), 0), qualityBins-1)]++
+	if quantiles {
+		t.bins[min(max(int(math.Round((o.Quality-1)*binsPerMOS)), 0), qualityBins-1)]++
+	}
 }
 
 func one(b bool) int64 {
@@ -56,7 +59,7 @@ func (t *tally) quantile(q float64) float64 {
 type sums struct {
 	Calls       int64   `json:"calls"`
 	Mean        float64 `json:"mean"`
-	Median      float64 `json:"median"`
+	Median      float64 `json:"median"` // 0 where quantiles are not kept, as P5
 	P5          float64 `json:"p5"`
 	Poor        float64 `json:"poor"` // shares of the calls
 	PoorVIA     float64 `json:"poorVIA"`
@@ -71,9 +74,12 @@ func (t *tally) sums() sums {
 	}
 	n := float64(t.Calls)
 	s := sums{
-		Calls: t.Calls, Mean: t.Quality / n, Median: t.quantile(0.5), P5: t.quantile(0.05),
+		Calls: t.Calls, Mean: t.Quality / n,
 		Poor: float64(t.Poor) / n, PoorVIA: float64(t.PoorVIA) / n,
 		SetupFailed: float64(t.SetupFailed) / n, Dropped: float64(t.Dropped) / n,
+	}
+	if t.bins != nil {
+		s.Median, s.P5 = t.quantile(0.5), t.quantile(0.05)
 	}
 	if up := t.Calls - t.SetupFailed; up > 0 {
 		s.Kbps = t.Kbps / float64(up)

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/attune-calls/attune/training/lab/suite"
 )
 
 // TestTally compares the streaming sums with the same over a list.
@@ -19,7 +21,7 @@ func TestTally(t *testing.T) {
 		poor, kbps := 0, 0.0
 		for range n {
 			o := Outcome{Quality: 1 + 3.5*random.Float64(), Kbps: 50 * random.Float64(), PoorVIA: random.IntN(2) == 0}
-			counted.add(o)
+			counted.add(o, true)
 			qualities = append(qualities, o.Quality)
 			kbps += o.Kbps
 			if o.Quality < 3.1 {
@@ -59,25 +61,72 @@ func TestTally(t *testing.T) {
 // TestCallsThatFailedDoNotCountAsSilent: the rate is that of calls which were set up.
 func TestCallsThatFailedDoNotCountAsSilent(t *testing.T) {
 	var counted tally
-	counted.add(Outcome{Quality: 4, Kbps: 30})
-	counted.add(Outcome{Quality: 1, SetupFailed: true, PoorVIA: true})
-	counted.add(Outcome{Quality: 1, Kbps: 10, Dropped: true, PoorVIA: true})
+	counted.add(Outcome{Quality: 4, Kbps: 30}, true)
+	counted.add(Outcome{Quality: 1, SetupFailed: true, PoorVIA: true}, true)
+	counted.add(Outcome{Quality: 1, Kbps: 10, Dropped: true, PoorVIA: true}, true)
 	if s := counted.sums(); s.Kbps != 20 || s.Mean != 2 || s.Poor != 2.0/3 || s.SetupFailed != 1.0/3 || s.Dropped != 1.0/3 {
 		t.Errorf("%+v", s)
 	}
 }
 
-// TestEstimate: Student's t with four degrees of freedom is 2.776 (0.975 quantile).
-func TestEstimate(t *testing.T) {
-	e := estimate([]float64{1, 2, 3, 4, 5})
+// TestRatio: Student's t with four degrees of freedom is 2.776 (0.975 quantile).
+func TestRatio(t *testing.T) {
+	equal := []float64{1, 1, 1, 1, 1}
+	e := ratio([]float64{1, 2, 3, 4, 5}, equal)
 	half := 2.7764451 * math.Sqrt(2.5/5)
 	if *e.Value != 3 || math.Abs(*e.High-3-half) > 1e-6 || math.Abs(3-*e.Low-half) > 1e-6 {
 		t.Errorf("%v [%v, %v]", *e.Value, *e.Low, *e.High)
 	}
-	if e := estimate([]float64{4}); *e.Value != 4 || e.Low != nil || e.High != nil {
+	if e := ratio([]float64{4}, []float64{1}); *e.Value != 4 || e.Low != nil || e.High != nil {
 		t.Errorf("one seed: %+v", e)
 	}
-	if e := estimate([]float64{math.NaN()}); e.Value != nil {
+	if e := ratio(nil, nil); e.Value != nil {
 		t.Errorf("none: %+v", e)
+	}
+	if e := ratio([]float64{1 * 10, 4 * 20}, []float64{10, 20}); *e.Value != 3 {
+		t.Errorf("seeds of 10 and 20 calls with 1 and 4 each: %v, want 3", *e.Value)
+	}
+	e = ratio([]float64{0.2, 1, 1, 1, 0.9}, equal).within(0, 1)
+	if *e.High != 1 || *e.Low <= 0 || *e.Low >= *e.Value {
+		t.Errorf("%v [%v, %v], want it to end at 1", *e.Value, *e.Low, *e.High)
+	}
+	if got, want := e.text(100, "%.1f"), "82.0 (38.6..100.0)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestDrawIsSystematic: each network has its share of the calls of a seed, and of the first of them too, about.
+func TestDrawIsSystematic(t *testing.T) {
+	s := suite.Builtin()
+	total := 0.0
+	for _, n := range s.Networks {
+		total += n.Weight
+	}
+	for _, calls := range []int{1, 2, 7, 100, 256, 1000} {
+		for seed := range uint64(5) {
+			count, seeds := map[string]float64{}, map[uint64]bool{}
+			for k := range calls {
+				c := Draw(s, seed, k, calls)
+				count[c.Network.Name]++
+				seeds[c.Seed] = true
+			}
+			if len(seeds) != calls {
+				t.Errorf("%d seeds of %d calls", len(seeds), calls)
+			}
+			for _, n := range s.Networks {
+				if want := float64(calls) * n.Weight / total; math.Abs(count[n.Name]-want) >= 1 {
+					t.Errorf("%v of %d calls on %s, want %.2f", count[n.Name], calls, n.Name, want)
+				}
+			}
+		}
+	}
+	early := map[string]float64{}
+	for k := range 50 {
+		early[Draw(s, 3, k, 1000).Network.Name]++
+	}
+	for _, n := range s.Networks {
+		if want := 50 * n.Weight / total; math.Abs(early[n.Name]-want) > 2 {
+			t.Errorf("%v of the first 50 calls on %s, want about %.1f", early[n.Name], n.Name, want)
+		}
 	}
 }

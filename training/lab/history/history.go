@@ -94,8 +94,13 @@ func Make(ctx context.Context, config Config, take func(id telemetry.ReportID, r
 	if config.Workers <= 0 {
 		config.Workers = runtime.GOMAXPROCS(0)
 	}
-	m := &maker{config: config, identity: sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%d\n%v\n%d\n%v",
-		config.Contender.Identity(), config.Suite.Name, config.Seed, config.Duration, telemetry.HourOf(config.Began), config.Over))}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%d %d %v %d %v\n", config.Contender.Identity(), config.Seed, config.Calls, config.Duration,
+		telemetry.HourOf(config.Began), config.Over)
+	if err := errors.Join(config.Frames.WriteContent(h), config.Suite.WriteContent(h)); err != nil {
+		return Summary{}, fmt.Errorf("simulate history: %w", err)
+	}
+	m := &maker{config: config, identity: [sha256.Size]byte(h.Sum(nil))}
 	var s Summary
 	err := inorder.Each(ctx, config.Workers, 0, config.Calls, m.call, func(i int, c made) error {
 		s.Calls++
@@ -135,7 +140,7 @@ type encoded struct {
 }
 
 func (m *maker) call(k int) (made, error) {
-	drawn := compare.Draw(m.config.Suite, m.config.Seed, uint64(k))
+	drawn := compare.Draw(m.config.Suite, m.config.Seed, k, m.config.Calls)
 	random := rand.New(rand.NewPCG(drawn.Seed, 0x686973746f7279))
 	began := m.config.Began
 	if m.config.Over > 0 {
@@ -202,7 +207,7 @@ func (m *maker) report(result *sim.Result, leg *sim.Leg, context model.Context, 
 	return r
 }
 
-// id names a report: by the config, so that another history has others.
+// id names a report: by the config with the content of networks and speech, so that another history has others.
 func (m *maker) id(k, side int) telemetry.ReportID {
 	name := binary.BigEndian.AppendUint64(m.identity[:len(m.identity):len(m.identity)], uint64(2*k+side))
 	sum := sha256.Sum256(name)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/attune-calls/attune/training/lab"
 	"github.com/attune-calls/attune/training/lab/compare"
 	"github.com/attune-calls/attune/training/lab/history"
+	"github.com/attune-calls/attune/training/lab/network"
 	"github.com/attune-calls/attune/training/lab/sim"
 	"github.com/attune-calls/attune/training/lab/suite"
 )
@@ -154,6 +156,41 @@ func TestSameConfigSameReports(t *testing.T) {
 	c.Seed = 2
 	if bytes.Equal(want, reports(t, c)) {
 		t.Error("another seed gives the same reports")
+	}
+}
+
+// TestOtherContentOtherReports: suites of folders are all called the same, and reports with the same ids count once.
+func TestOtherContentOtherReports(t *testing.T) {
+	ids := func(trace string, change func(c *history.Config)) map[telemetry.ReportID]bool {
+		c := config(t)
+		c.Calls = 5
+		parsed, err := network.ParseTrace(strings.NewReader(trace), "same.up")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range c.Suite.Networks {
+			c.Suite.Networks[i].Profile = c.Suite.Networks[i].Profile.WithTrace(parsed, parsed)
+		}
+		change(&c)
+		all := map[telemetry.ReportID]bool{}
+		if _, err := history.Make(t.Context(), c, func(id telemetry.ReportID, _ []byte) error {
+			all[id] = true
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	first := ids("5\n9\n17\n", func(*history.Config) {})
+	for name, other := range map[string]map[telemetry.ReportID]bool{
+		"recording": ids("5\n9\n18\n", func(*history.Config) {}),
+		"calls":     ids("5\n9\n17\n", func(c *history.Config) { c.Calls = 6 }),
+	} {
+		for id := range other {
+			if first[id] {
+				t.Fatalf("another %s gives the same id %v", name, id)
+			}
+		}
 	}
 }
 

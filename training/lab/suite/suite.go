@@ -121,14 +121,17 @@ func (s *Suite) Validate() error {
 const maxWeight = 1e9
 
 // Draw picks a network by weight. It takes exactly one number from the generator. The suite has to be valid.
-func (s *Suite) Draw(random *rand.Rand) Network {
+func (s *Suite) Draw(random *rand.Rand) Network { return s.At(random.Float64()) }
+
+// At is the network at a place in 0..1, where each takes the room of its share of the weight. The suite has to be valid.
+func (s *Suite) At(place float64) Network {
 	var total float64
 	for i := range s.Networks {
 		total += s.Networks[i].Weight
 	}
-	draw := random.Float64() * total
+	place *= total
 	for i := range s.Networks {
-		if draw -= s.Networks[i].Weight; draw < 0 {
+		if place -= s.Networks[i].Weight; place < 0 {
 			return s.Networks[i]
 		}
 	}

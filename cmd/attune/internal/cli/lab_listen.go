@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,11 +13,11 @@ import (
 	"github.com/attune-calls/attune/policy"
 	"github.com/attune-calls/attune/training/lab/compare"
 	"github.com/attune-calls/attune/training/lab/listen"
-	"github.com/attune-calls/attune/training/lab/network"
 )
 
 // listenOptions are the flags of "attune lab listen".
 type listenOptions struct {
+	networks        labNetworks
 	network, policy string
 	wav, out        string
 	seed            uint64
@@ -31,7 +32,8 @@ func newLabListen(s *settings) *cobra.Command {
 			"packets are lost and late as the simulation says, and the rest is really decoded, with the client's jitter buffer,\n" +
 			"FEC, redundancy and concealment. The same network and seed under another policy: hear the difference.",
 		Example: "  attune lab listen --network 3g --policy default --wav speech.wav --out default.wav\n" +
-			"  attune lab listen --network 3g --policy learned:attune-data/runs/run-1 --wav speech.wav --out learned.wav",
+			"  attune lab listen --network 3g --policy learned:attune-data/runs/run-1 --wav speech.wav --out learned.wav\n" +
+			"  attune lab listen --network traces/Verizon-LTE.down --policy ana --out heard.wav",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.network == "" || o.out == "" {
 				return usageError{errors.New("lab listen: --network and --out are required")}
@@ -40,7 +42,8 @@ func newLabListen(s *settings) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.network, "network", "", "network of both sides: a built-in name or a profile file")
+	flags.StringVar(&o.network, "network", "", "network of both sides: a name of the suite, a committed profile, or the file of a profile or recording")
+	o.networks.flags(cmd)
 	flags.StringVar(&o.policy, "policy", compare.NameDefault, "who decides: a policy document, a run directory (learned:RUN, greedy:RUN), or a fixed rule")
 	flags.StringVar(&o.wav, "wav", "", "WAV file to talk with (default: Debian's recorded prompts, or espeak-ng)")
 	flags.StringVar(&o.out, "out", "", "WAV file for what the callee hears")
@@ -56,9 +59,9 @@ func (s *settings) labListen(ctx context.Context, o *listenOptions) (err error) 
 	if contender.Options() == nil {
 		return usageError{fmt.Errorf("lab listen: %q decides after the fact, and cannot make a call", o.policy)}
 	}
-	profile, err := network.Load(o.network)
+	profile, err := o.networks.network(s, o.network)
 	if err != nil {
-		return err
+		return fmt.Errorf("lab listen: %w", err)
 	}
 	voice, err := speechFrom(ctx, o.wav)
 	if err != nil {
@@ -75,8 +78,9 @@ func (s *settings) labListen(ctx context.Context, o *listenOptions) (err error) 
 		Events: func(e policy.Event) {
 			if e.Kind == policy.EventSegment {
 				m := e.Measurement
-				fmt.Fprintf(s.out, "%4.0f s  %-44v MOS %.2f, loss %.1f %%, after repair %.1f %%, round trip %v, %.0f kbps\n", e.At.Sub(began).Seconds(),
-					e.Segment.Action, m.MOS, 100*m.LossBefore, 100*m.LossAfter, m.RoundTripTime.Round(time.Millisecond), m.SentKbps)
+				fmt.Fprintf(s.out, "%4.0f s  %-44v MOS %s, loss %s %%, after repair %s %%, round trip %s, %s kbps\n", e.At.Sub(began).Seconds(),
+					e.Segment.Action, known("%.2f", m.MOS), known("%.1f", 100*m.LossBefore), known("%.1f", 100*m.LossAfter),
+					knownTime(m.RoundTripTime), known("%.0f", m.SentKbps))
 			}
 		},
 	})
@@ -86,8 +90,23 @@ func (s *settings) labListen(ctx context.Context, o *listenOptions) (err error) 
 	case !result.Set:
 		_, err = fmt.Fprintf(s.out, "the call was not set up: %s is empty\n", o.out)
 	default:
-		_, err = fmt.Fprintf(s.out, "%s: %v of what the callee hears; %d of %d packets came; MOS %.2f\n", o.out,
-			heard.Duration().Round(100*time.Millisecond), result.Arrived, result.Packets, result.MOS)
+		_, err = fmt.Fprintf(s.out, "%s: %v of what the callee hears; %d of %d packets came; MOS %s\n", o.out,
+			heard.Duration().Round(100*time.Millisecond), result.Arrived, result.Packets, known("%.2f", result.MOS))
 	}
 	return err
+}
+
+// known is a figure, or "-" for what was not measured.
+func known(format string, v float64) string {
+	if math.IsNaN(v) {
+		return "-"
+	}
+	return fmt.Sprintf(format, v)
+}
+
+func knownTime(d time.Duration) string {
+	if d < 0 {
+		return "-"
+	}
+	return d.Round(time.Millisecond).String()
 }

@@ -54,23 +54,9 @@ func newLabProfile(s *settings) *cobra.Command {
 
 // labProfileOf shows one network of the suite, or a profile.
 func (s *settings) labProfileOf(networks *labNetworks, name string, asJSON bool) error {
-	set, err := networks.open(s, nil)
+	p, err := networks.network(s, name)
 	if err != nil {
-		return err
-	}
-	var names []string
-	for _, n := range set.Networks {
-		if n.Name == name {
-			return s.showProfile(n.Profile, asJSON)
-		}
-		names = append(names, n.Name)
-	}
-	if networks.suite != "" {
-		return fmt.Errorf("lab profile: suite %s has no network %q; it has %s", set.Name, name, strings.Join(names, ", "))
-	}
-	p, err := network.Load(name)
-	if err != nil {
-		return err
+		return fmt.Errorf("lab profile: %w", err)
 	}
 	return s.showProfile(p, asJSON)
 }
@@ -216,6 +202,7 @@ type described struct {
 	Region  model.Region      `json:"region"`
 	Share   float64           `json:"share"` // of the calls
 	Split   suite.Split       `json:"split"`
+	Taken   []string          `json:"takenFor,omitempty"` // by recording
 	Profile *network.Profile  `json:"profile"`
 }
 
@@ -223,7 +210,7 @@ func describe(set *suite.Suite) any {
 	var networks []described
 	total := totalWeight(set)
 	for _, n := range set.Networks {
-		networks = append(networks, described{n.Name, n.Source, n.Type, n.Region, n.Weight / total, n.Split, n.Profile})
+		networks = append(networks, described{n.Name, n.Source, n.Type, n.Region, n.Weight / total, n.Split, n.Taken, n.Profile})
 	}
 	return struct {
 		Name     string      `json:"name"`
@@ -249,7 +236,7 @@ func printSuite(out io.Writer, set *suite.Suite) error {
 		p := n.Profile
 		loss := 1 - (1-p.Up.Loss.Mean())*(1-p.Down.Loss.Mean())
 		fmt.Fprintf(w, "%s\t%v\t%v\t%.1f %%\t%v\t%s\t%s\t%.0f\t%.2f %%\t%d\t%s\n", n.Name, n.Type, n.Region, 100*n.Weight/total, n.Split,
-			kbps(&p.Up), kbps(&p.Down), oneWayMillis(&p.Up)+oneWayMillis(&p.Down), 100*loss, p.SiteCount(), origin(p))
+			kbps(&p.Up), kbps(&p.Down), oneWayMillis(&p.Up)+oneWayMillis(&p.Down), 100*loss, p.SiteCount(), origin(&n))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -258,22 +245,12 @@ func printSuite(out io.Writer, set *suite.Suite) error {
 	return err
 }
 
-// origin says in a few words where a profile comes from.
-func origin(p *network.Profile) string {
+// origin says in a few words where a network comes from: what its recordings were taken for, or how it was fitted.
+func origin(n *suite.Network) string {
+	p := n.Profile
 	if p.Fit == nil {
-		var recorded []string
-		for _, d := range []*network.Direction{&p.Up, &p.Down} {
-			switch {
-			case d.Capacity.Trace != nil:
-				recorded = append(recorded, "capacity")
-			case d.Loss.Mask != nil:
-				recorded = append(recorded, "loss")
-			case d.Propagation.Series != nil:
-				recorded = append(recorded, "delay")
-			}
-		}
-		if len(recorded) > 0 {
-			return "recorded " + recorded[0]
+		if taken := slices.Compact(slices.Sorted(slices.Values(n.Taken))); len(taken) > 0 {
+			return "recorded: " + strings.Join(taken, "; ")
 		}
 		return "committed profile"
 	}

@@ -48,7 +48,7 @@ func newLabRun(s *settings) *cobra.Command {
 			"  attune lab run --suite suite.json --policy learned:attune-data/runs/run-1 --calls 20000 --seed 2 --nats nats://127.0.0.1:4222",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.validate(s.config.NATS); err != nil {
+			if err := o.validate(s.config.NATS, cmd.Flags().Changed("nats")); err != nil {
 				return usageError{fmt.Errorf("lab run: %w", err)}
 			}
 			return s.labRun(cmd.Context(), &o, args)
@@ -71,9 +71,10 @@ func newLabRun(s *settings) *cobra.Command {
 	return cmd
 }
 
-func (o *runOptions) validate(nats string) error {
+// validate takes the server in force, and whether the command line names it: --out goes before a configured one.
+func (o *runOptions) validate(nats string, named bool) error {
 	switch {
-	case (o.out == "") == (nats == ""):
+	case o.out == "" && nats == "", o.out != "" && named:
 		return errors.New("choose one of --out and --nats")
 	case o.send != "" && o.out != "":
 		return errors.New("--send goes with --nats")

@@ -106,7 +106,8 @@ func measure(ctx context.Context, each time.Duration, calls int) (*Result, error
 // speed makes calls for a while, after a round that fills the tables of frames.
 func (s *session) speed(on *suite.Suite, options func(i int) []policy.Option) (Speed, error) {
 	call := func(i int) (struct{}, error) {
-		c := compare.Draw(on, 1, uint64(i))
+		const drawn = 10_000 // together, each network with its share
+		c := compare.Draw(on, 1+uint64(i/drawn), i%drawn, drawn)
 		leg := append([]policy.Option{policy.WithContext(c.Context()), policy.WithQuality(codec.Measured{})}, options(i)...)
 		_, err := sim.Call(sim.Plan{
 			Profile: c.Network.Profile, Seed: c.Seed, Duration: time.Minute, Frames: s.frames, Caller: leg, Callee: leg,
