@@ -3,6 +3,8 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,8 +14,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/attune-calls/attune/cmd/attune/internal/cli"
+	"github.com/attune-calls/attune/model"
+	"github.com/attune-calls/attune/policy"
 	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/telemetry/broker"
+	"github.com/attune-calls/attune/training/lab"
 )
 
 // TestLabRunSendsToNATS: reports of simulated calls are in the stream when the verb returns, packed or single, and are the
@@ -111,6 +116,37 @@ func TestLabRunSendsToNATS(t *testing.T) {
 	for id := range packed {
 		if !single[id] {
 			t.Fatalf("report %v was sent in a pack and is not in the file", id)
+		}
+	}
+}
+
+// TestLabCompareTellsPoliciesApart: two files of one name are called by where they are.
+func TestLabCompareTellsPoliciesApart(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for i, dir := range []string{"one", "two"} {
+		d := policy.Document{
+			Format: policy.Format, FeatureSpec: model.FeatureSpec, Version: uint32(1 + i),
+			Created: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Expires: time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC),
+			Catalogue: model.DefaultCatalogue(), Sites: []policy.Site{lab.Site()}, Price: model.DefaultPrice(), IntervalSeconds: 4,
+			Envelope: policy.SafeEnvelope(),
+			Arms:     []policy.Arm{{Name: "a", Weight: policy.WeightScale, Default: map[model.NetworkType]int{model.NetworkUnknown: i}}},
+		}
+		text, err := d.Marshal()
+		if err == nil {
+			err = errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "policy.json"), text, 0o600))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out, errOut bytes.Buffer
+	args := []string{"lab", "compare", "--policies", "learned:one/policy.json,learned:two/policy.json", "--calls", "1", "--seeds", "1", "--duration", "10s"}
+	if status := cli.Run(args, strings.NewReader(""), &out, &errOut); status != 0 {
+		t.Fatalf("status %d: %s", status, errOut.String())
+	}
+	for _, want := range []string{" learned:one/policy.json ", " learned:two/policy.json "} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no line of%s:\n%s", want, out.String())
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (d *Direction) writeRecordings(w io.Writer, number int) error {
 		}
 	}
 	if s := d.Propagation.Series; s != nil {
-		if err := begin("round trip times", len(s.millis)); err != nil {
+		if err := begin(fmt.Sprintf("round trip times %v", s.lasting), len(s.millis)); err != nil {
 			return err
 		}
 		return binary.Write(w, binary.LittleEndian, s.millis)

@@ -16,6 +16,7 @@ import (
 	"github.com/attune-calls/attune/telemetry"
 	"github.com/attune-calls/attune/training/lab/compare"
 	"github.com/attune-calls/attune/training/lab/history"
+	"github.com/attune-calls/attune/training/lab/suite"
 )
 
 // runOptions are the flags of "attune lab run".
@@ -27,6 +28,7 @@ type runOptions struct {
 	duration time.Duration
 	days     float64
 	wav      string
+	split    string
 	out      string
 	send     string
 	packed   bool
@@ -43,7 +45,7 @@ func newLabRun(s *settings) *cobra.Command {
 			"exploration and quantized measurements as in a real call. They go to a file, or to NATS, whose acknowledgements are awaited.\n" +
 			"Within an hour the same flags give the same reports, ids included, so that what is sent again counts once.\n" +
 			"Training takes them with \"attune train --origin simulation\".",
-		Example: "  attune lab run --policy policy.json --calls 20000 --days 7 --out history.packs\n" +
+		Example: "  attune lab run --policy policy.json --split train --calls 20000 --days 7 --out history.packs\n" +
 			"  attune lab run --send history.packs --nats nats://127.0.0.1:4222\n" +
 			"  attune lab run --suite suite.json --policy learned:attune-data/runs/run-1 --calls 20000 --seed 2 --nats nats://127.0.0.1:4222",
 		Args: cobra.ArbitraryArgs,
@@ -63,6 +65,7 @@ func newLabRun(s *settings) *cobra.Command {
 	flags.DurationVar(&o.duration, "duration", time.Minute, "of a call, 5s to "+history.MaxDuration.String())
 	flags.Float64Var(&o.days, "days", 0, "days before now that the calls are spread over (default: all in this hour)")
 	flags.StringVar(&o.wav, "wav", "", "WAV file whose frame sizes are used (default: Debian's recorded prompts, or espeak-ng)")
+	flags.StringVar(&o.split, "split", "", "only networks of this side of the suite: train or validation (default: both)")
 	flags.StringVar(&o.out, "out", "", "write packed reports to this file")
 	flags.StringVar(&o.send, "send", "", "make no calls: send this file, written with --out, to --nats")
 	flags.BoolVar(&o.packed, "packed", false, "send packs, as an edge does; needs the rights of an edge or an operator (default: each report alone, as clients do)")
@@ -130,6 +133,15 @@ func (s *settings) historyConfig(ctx context.Context, o *runOptions, args []stri
 	var err error
 	if config.Suite, err = o.networks.open(s, args); err != nil {
 		return config, err
+	}
+	if o.split != "" {
+		var side suite.Split
+		if err := side.UnmarshalText([]byte(o.split)); err != nil {
+			return config, usageError{fmt.Errorf("lab run: --split: %w", err)}
+		}
+		of := *config.Suite
+		of.Networks = slices.DeleteFunc(slices.Clone(of.Networks), func(n suite.Network) bool { return n.Split != side })
+		config.Suite = &of
 	}
 	if config.Contender, err = compare.Named(o.policy); err != nil {
 		return config, usageError{fmt.Errorf("lab run: %w", err)}
