@@ -71,11 +71,19 @@ const lossMemory = 10 * time.Second
 
 // New makes an empty buffer.
 func New(config Config) *Buffer {
-	config = config.withDefaults()
-	return &Buffer{
-		config: config,
-		delay:  delayEstimator{min: config.Min, max: config.Max, start: config.Start},
+	b := &Buffer{config: config.withDefaults()}
+	b.Reset()
+	return b
+}
+
+// Reset makes the buffer as New made it, but for the memory that it has found.
+func (b *Buffer) Reset() {
+	slots := b.slots
+	for i := range slots {
+		slots[i] = slot{payload: slots[i].payload[:0]}
 	}
+	c := b.config
+	*b = Buffer{config: c, delay: delayEstimator{min: c.Min, max: c.Max, start: c.Start}, slots: slots}
 }
 
 // Push takes a packet that came now. It copies the payload.

@@ -34,6 +34,8 @@ type delayEstimator struct {
 	fastest  time.Duration // transit of the fastest packet in the window
 	measured bool
 	window   int64 // number of the current transit window
+	slot     int64 // its place in mins and filled
+	ends     time.Duration
 	mins     [transitWindows]time.Duration
 	filled   [transitWindows]bool
 	residue  time.Duration // of histogram shifts smaller than a bucket
@@ -84,9 +86,10 @@ func (e *delayEstimator) late(now, relative time.Duration) {
 func (e *delayEstimator) target(now time.Duration) time.Duration {
 	quantile := e.start
 	if e.weight > 0 {
-		sum, i := 0.0, 0
+		sum, enough := 0.0, delayQuantile*e.weight
+		i := 0
 		for ; i < delayBuckets-1; i++ {
-			if sum += e.histogram[i]; sum >= delayQuantile*e.weight {
+			if sum += e.histogram[i]; sum >= enough {
 				break
 			}
 		}
@@ -98,7 +101,7 @@ func (e *delayEstimator) target(now time.Duration) time.Duration {
 // held is what is left of the last raise.
 func (e *delayEstimator) held(now time.Duration) time.Duration {
 	age := now - e.raisedAt
-	if age >= 8*delayHalfLife || age < 0 {
+	if e.raised == 0 || age >= 8*delayHalfLife || age < 0 {
 		return 0
 	}
 	held := e.raised
@@ -111,11 +114,9 @@ func (e *delayEstimator) held(now time.Duration) time.Duration {
 // trackFastest keeps the least transit of the last windows. When it moves, as with clock drift or a new route, the
 // histogram moves with it.
 func (e *delayEstimator) trackFastest(now, transit time.Duration) {
-	window := int64(now / transitWindow)
-	if e.measured && window <= e.window { // no window ends: only this packet can be faster
-		slot := e.window % transitWindows
-		if !e.filled[slot] || transit < e.mins[slot] {
-			e.mins[slot], e.filled[slot] = transit, true
+	if e.measured && now < e.ends { // no window ends: only this packet can be faster
+		if !e.filled[e.slot] || transit < e.mins[e.slot] {
+			e.mins[e.slot], e.filled[e.slot] = transit, true
 		}
 		if transit < e.fastest {
 			e.shift(transit - e.fastest)
@@ -123,6 +124,7 @@ func (e *delayEstimator) trackFastest(now, transit time.Duration) {
 		}
 		return
 	}
+	window := int64(now / transitWindow)
 	if !e.measured {
 		e.window = window
 	}
@@ -131,9 +133,9 @@ func (e *delayEstimator) trackFastest(now, transit time.Duration) {
 		e.filled[e.window%transitWindows] = false
 	}
 	e.window = max(e.window, window)
-	slot := e.window % transitWindows
-	if !e.filled[slot] || transit < e.mins[slot] {
-		e.mins[slot], e.filled[slot] = transit, true
+	e.slot, e.ends = e.window%transitWindows, time.Duration(e.window+1)*transitWindow
+	if !e.filled[e.slot] || transit < e.mins[e.slot] {
+		e.mins[e.slot], e.filled[e.slot] = transit, true
 	}
 	fastest := transit
 	for i, filled := range e.filled {

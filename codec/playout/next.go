@@ -10,34 +10,37 @@ const (
 )
 
 // Next says what to play now. Call it once every Tick.
-func (b *Buffer) Next(now time.Duration) Step {
+func (b *Buffer) Next(now time.Duration) (step Step) {
+	step.Duration = Tick
 	if b.left > 0 {
 		b.left--
 		b.count(b.current, 1)
-		return Step{Kind: Continue, Duration: Tick}
+		step.Kind = Continue
+		return step
 	}
 	head := b.head()
 	if !b.playing {
 		if head == nil || now < b.startAt {
-			return Step{Kind: Silence, Duration: Tick, Comfort: b.last > 0}
+			step.Kind, step.Comfort = Silence, b.last > 0
+			return step
 		}
 		b.begin(head)
 	}
-	if head == nil {
-		return b.wait()
-	}
-	if b.stall > 0 && !b.jump {
+	if head != nil && b.stall > 0 && !b.jump {
 		b.resume(now, head)
 	}
-	if b.jump || b.slack(now) > b.config.Max+adaptEvery {
-		if head = b.skip(now); head == nil {
-			return b.wait()
-		}
+	if head != nil && (b.jump || b.slack(now) > b.config.Max+adaptEvery) {
+		head = b.skip(now)
 	}
-	if gap := head.position - b.cursor; gap > 0 {
-		return b.bridge(now, head, gap)
+	switch {
+	case head == nil:
+		b.wait(&step)
+	case head.position > b.cursor:
+		b.bridge(now, head, &step)
+	default:
+		b.play(now, head, &step)
 	}
-	return b.play(now, head)
+	return step
 }
 
 func (b *Buffer) begin(head *slot) {
@@ -48,13 +51,13 @@ func (b *Buffer) begin(head *slot) {
 
 // wait fills a tick while the buffer is empty. Whether the packet is late, lost, or not sent because of DTX shows when
 // the next one comes; until then the tick is not counted and the cursor stays.
-func (b *Buffer) wait() Step {
+func (b *Buffer) wait(step *Step) {
 	b.stall++
 	b.pending++
 	if b.stall >= pendingLimit {
 		b.settle(Conceal)
 	}
-	return Step{Kind: Conceal, Duration: Tick}
+	step.Kind = Conceal
 }
 
 func (b *Buffer) settle(as Kind) {
@@ -104,34 +107,38 @@ func (b *Buffer) redundancy(head *slot) int64 {
 
 // bridge fills one step of a gap: lost audio is recovered or concealed, silence is silence and may be made longer or
 // shorter to reach the target delay.
-func (b *Buffer) bridge(now time.Duration, head *slot, gap int64) Step {
-	lost, silent := b.split(now, head, gap)
+func (b *Buffer) bridge(now time.Duration, head *slot, step *Step) {
+	lost, silent := b.split(now, head, head.position-b.cursor)
 	if lost > 0 {
 		if redundant := b.redundancy(head); silent == 0 && redundant == lost {
 			b.cursor += lost
 			b.lost += lost
-			return b.start(Recover, lost, Step{Kind: Recover, Payload: head.payload})
+			step.Kind, step.Payload = Recover, head.payload
+			b.start(Recover, lost, step)
+			return
 		}
 		b.cursor++
 		b.lost++
 		b.count(Conceal, 1)
-		return Step{Kind: Conceal, Duration: Tick}
+		step.Kind = Conceal
+		return
 	}
 	excess := b.slack(now) - b.Target(now)
 	if excess > Tick {
 		b.cursor += min(silent, int64(excess/Tick))
 		if b.cursor == head.position {
-			return b.play(now, head)
+			b.play(now, head, step)
+			return
 		}
 	}
 	if excess >= -Tick {
 		b.cursor++
 	}
-	return Step{Kind: Silence, Duration: Tick, Comfort: true}
+	step.Kind, step.Comfort = Silence, true
 }
 
 // play consumes head, at most one tick longer or shorter than it is.
-func (b *Buffer) play(now time.Duration, head *slot) Step {
+func (b *Buffer) play(now time.Duration, head *slot, step *Step) {
 	excess := b.slack(now) - b.Target(now)
 	pause := adaptEvery
 	if excess > hurryAbove {
@@ -141,9 +148,10 @@ func (b *Buffer) play(now time.Duration, head *slot) Step {
 	if due && excess < -2*Tick && b.end == b.cursor {
 		b.adapted = now
 		b.count(Conceal, 1)
-		return Step{Kind: Conceal, Duration: Tick}
+		step.Kind = Conceal
+		return
 	}
-	step := Step{Kind: Decode, Payload: head.payload}
+	step.Kind, step.Payload = Decode, head.payload
 	kind, ticks := b.consume(now, head), head.ticks
 	if due && excess > Tick+Tick/2 {
 		if ticks > 1 {
@@ -154,7 +162,7 @@ func (b *Buffer) play(now time.Duration, head *slot) Step {
 			kind = b.consume(now, next)
 		}
 	}
-	return b.start(kind, ticks, step)
+	b.start(kind, ticks, step)
 }
 
 // consume moves past a packet and returns what its audio counts as.
@@ -171,11 +179,11 @@ func (b *Buffer) consume(now time.Duration, s *slot) Kind {
 	return Decode
 }
 
-func (b *Buffer) start(kind Kind, ticks int64, step Step) Step {
+// start begins a step that plays for some ticks and counts as a kind.
+func (b *Buffer) start(kind Kind, ticks int64, step *Step) {
 	b.current, b.left = kind, ticks-1
 	b.count(kind, 1)
 	step.Duration = time.Duration(ticks) * Tick
-	return step
 }
 
 // skip moves the cursor forward so that the delay is back at the target, past the packets on the way. It returns what
