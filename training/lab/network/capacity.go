@@ -66,7 +66,11 @@ type rateSource interface {
 }
 
 // rates integrates a rate that changes in steps.
-type rates struct{ source rateSource }
+type rates struct {
+	source        rateSource
+	bitsPerSecond int64         // in force
+	end           time.Duration // of it; 0 = nothing asked yet
+}
 
 // finish works in whole nanoseconds and billionths of a bit, so that every machine computes the same and no step is too
 // short to count. A packet is some 10^5 bits at most, which fits.
@@ -74,15 +78,17 @@ func (r *rates) finish(start time.Duration, bytes int) time.Duration {
 	work := int64(bytes) * 8 * int64(time.Second)
 	t := start
 	for {
-		bitsPerSecond, end := r.source.at(t)
-		if bitsPerSecond > 0 {
-			needed := (work + bitsPerSecond - 1) / bitsPerSecond
-			if end == forever || needed <= int64(end-t) {
+		if t >= r.end {
+			r.bitsPerSecond, r.end = r.source.at(t)
+		}
+		if r.bitsPerSecond > 0 {
+			needed := (work + r.bitsPerSecond - 1) / r.bitsPerSecond
+			if r.end == forever || needed <= int64(r.end-t) {
 				return t + time.Duration(needed)
 			}
-			work -= int64(end-t) * bitsPerSecond // less than the work: needed was longer than end-t
+			work -= int64(r.end-t) * r.bitsPerSecond // less than the work: needed was longer than what is left
 		}
-		t = end
+		t = r.end
 	}
 }
 

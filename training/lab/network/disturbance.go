@@ -74,22 +74,33 @@ func (p *lossProcess) lose(t time.Duration, random *rand.Rand) bool {
 	return chance > 0 && random.Float64() < chance
 }
 
+// extraDelay is a Jitter at work.
+type extraDelay struct {
+	none, logNormal       bool
+	millis, spread, limit float64
+}
+
+func newExtraDelay(j *Jitter) extraDelay {
+	e := extraDelay{logNormal: j.Distribution == JitterLogNormal, millis: j.Millis, spread: j.Spread, limit: j.MaxMillis}
+	e.none = !e.logNormal && j.Distribution != JitterNormal
+	if e.limit == 0 {
+		e.limit = 1000
+	}
+	return e
+}
+
 // draw is one extra delay.
-func (j *Jitter) draw(random *rand.Rand) time.Duration {
-	var ms float64
-	switch j.Distribution {
-	case JitterLogNormal:
-		ms = j.Millis * exp(j.Spread*random.NormFloat64())
-	case JitterNormal:
-		ms = j.Millis + j.Spread*random.NormFloat64()
-	default:
+func (e *extraDelay) draw(random *rand.Rand) time.Duration {
+	if e.none {
 		return 0
 	}
-	limit := j.MaxMillis
-	if limit == 0 {
-		limit = 1000
+	ms := e.spread * random.NormFloat64()
+	if e.logNormal {
+		ms = e.millis * exp(ms)
+	} else {
+		ms += e.millis
 	}
-	return millis(min(max(ms, 0), limit))
+	return millis(min(max(ms, 0), e.limit))
 }
 
 // bucket is a token bucket kept as one time, as in the generic cell rate algorithm (ITU-T I.371, annex A): full is when
@@ -113,6 +124,9 @@ func newBucket(p Police) bucket {
 func (b *bucket) duration(bytes int) time.Duration {
 	return time.Duration(int64(bytes) * 8 * int64(time.Second) / b.bitsPerSecond)
 }
+
+// idle reports whether everything passes.
+func (b *bucket) idle() bool { return !b.blocked && b.bitsPerSecond == 0 }
 
 // pass takes the tokens for a packet, or drops it.
 func (b *bucket) pass(now time.Duration, bytes int) DropReason {

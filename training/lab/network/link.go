@@ -54,18 +54,21 @@ type Counts struct {
 // any fixed start, and learns when the packet arrives. The same direction, seed and packets give the same result on
 // every run. A Link is for one goroutine at a time.
 type Link struct {
-	direction Direction
 	random    *rand.Rand
 	now       time.Duration
 	server    server
+	limit     int // of the bytes that wait; 0 = none
 	waiting   queue
 	loss      lossProcess
-	police    [2]bucket
+	constant  time.Duration // delay that never changes
+	jitter    extraDelay
+	reorder   bool          // it may
+	except443 bool          // from the policing of TCP
+	busy      bool          // codel, cross or events is set
 	last      time.Duration // latest arrival so far
 	counts    Counts
-	constant  time.Duration // delay that never changes
+	police    [2]bucket
 	varying   seriesPlayer
-	busy      bool   // one of the next three is set
 	codel     *codel // nil, as the next two, where there is none
 	cross     *crossLoad
 	events    *interruptions
@@ -91,9 +94,12 @@ func (p *Profile) Links(seed uint64) (up, down *Link) {
 
 // newLink starts traces at a given place, or at a random one if it is negative.
 func newLink(d Direction, seed uint64, traceStart time.Duration) *Link {
-	l := &Link{direction: d, random: rand.New(rand.NewPCG(seed, 0x6c696e6b))}
+	l := &Link{
+		random: rand.New(rand.NewPCG(seed, 0x6c696e6b)), limit: d.Queue.Bytes, reorder: d.Jitter.Reorder, except443: d.Policing.TCP.Except443,
+	}
 	l.server = newServer(d.Capacity, rand.New(rand.NewPCG(seed, 0x6361706163697479)), traceStart)
 	l.loss = newLossProcess(d.Loss, rand.New(rand.NewPCG(seed, 0x6c6f7373)))
+	l.jitter = newExtraDelay(&d.Jitter)
 	l.constant = d.Propagation.Duration()
 	if d.Propagation.Series != nil {
 		l.varying = newSeriesPlayer(d.Propagation, l.random)
@@ -130,10 +136,10 @@ func (l *Link) Send(now time.Duration, wireBytes int, protocol Protocol) (arriva
 }
 
 func (l *Link) send(wireBytes int, protocol Protocol) (time.Duration, DropReason) {
-	if protocol == TCP443 && !l.direction.Policing.TCP.Except443 {
+	if protocol == TCP443 && !l.except443 {
 		protocol = TCP
 	}
-	if int(protocol) < len(l.police) {
+	if int(protocol) < len(l.police) && !l.police[protocol].idle() {
 		if reason := l.police[protocol].pass(l.now, wireBytes); reason != Delivered {
 			return 0, reason
 		}
@@ -150,7 +156,7 @@ func (l *Link) send(wireBytes int, protocol Protocol) (time.Duration, DropReason
 		}
 	case l.server != nil: // as enqueue does, without what is not there: most links are such
 		l.waiting.leave(l.now)
-		if limit := l.direction.Queue.Bytes; limit > 0 && l.waiting.bytes+wireBytes > limit {
+		if l.limit > 0 && l.waiting.bytes+wireBytes > l.limit {
 			return 0, DroppedQueue
 		}
 		departure = l.server.finish(max(l.now, l.waiting.last), wireBytes)
@@ -159,14 +165,14 @@ func (l *Link) send(wireBytes int, protocol Protocol) (time.Duration, DropReason
 	if l.loss.lose(departure, l.random) {
 		return 0, DroppedLoss
 	}
-	arrival := departure + l.constant + l.direction.Jitter.draw(l.random)
+	arrival := departure + l.constant + l.jitter.draw(l.random)
 	if l.varying.series != nil {
 		arrival += l.varying.delay(departure)
 	}
 	if l.events != nil {
 		arrival += l.events.shift()
 	}
-	if !l.direction.Jitter.Reorder {
+	if !l.reorder {
 		arrival = max(arrival, l.last)
 	}
 	l.last = max(l.last, arrival)
@@ -176,7 +182,7 @@ func (l *Link) send(wireBytes int, protocol Protocol) (time.Duration, DropReason
 // enqueue lets a packet wait for its service and tells when that is done, or that the packet is dropped.
 func (l *Link) enqueue(now time.Duration, wireBytes int) (departure time.Duration, ok bool) {
 	l.waiting.leave(now)
-	if limit := l.direction.Queue.Bytes; limit > 0 && l.waiting.bytes+wireBytes > limit {
+	if l.limit > 0 && l.waiting.bytes+wireBytes > l.limit {
 		return 0, false
 	}
 	departure = max(now, l.waiting.last)
@@ -207,7 +213,7 @@ func (l *Link) load() {
 }
 
 // Reorders reports whether packets may arrive in another order than they were sent in.
-func (l *Link) Reorders() bool { return l.direction.Jitter.Reorder }
+func (l *Link) Reorders() bool { return l.reorder }
 
 // Counts is what the link has carried and dropped so far, without cross traffic.
 func (l *Link) Counts() Counts { return l.counts }

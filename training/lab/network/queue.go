@@ -2,7 +2,8 @@ package network
 
 import "time"
 
-// queue remembers the packets that have not left yet, oldest first, in a ring that grows to the most that ever waited.
+// queue remembers the packets that have not left yet, oldest first, in a ring that grows to the most that ever waited. Its
+// length is a power of two.
 type queue struct {
 	ring  []queued
 	head  int
@@ -20,7 +21,7 @@ type queued struct {
 func (q *queue) leave(now time.Duration) {
 	for q.count > 0 && q.ring[q.head].departure <= now {
 		q.bytes -= q.ring[q.head].bytes
-		q.head = (q.head + 1) % len(q.ring)
+		q.head = (q.head + 1) & (len(q.ring) - 1)
 		q.count--
 	}
 }
@@ -28,14 +29,17 @@ func (q *queue) leave(now time.Duration) {
 // join adds a packet that leaves at departure, not before any other.
 func (q *queue) join(departure time.Duration, bytes int) {
 	if q.count == len(q.ring) {
-		bigger := make([]queued, max(64, 2*q.count))
-		for i := range q.count {
-			bigger[i] = q.ring[(q.head+i)%len(q.ring)]
-		}
-		q.ring, q.head = bigger, 0
+		q.grow()
 	}
-	q.ring[(q.head+q.count)%len(q.ring)] = queued{departure, bytes}
+	q.ring[(q.head+q.count)&(len(q.ring)-1)] = queued{departure, bytes}
 	q.count++
 	q.bytes += bytes
 	q.last = departure
+}
+
+func (q *queue) grow() {
+	bigger := make([]queued, max(64, 2*q.count))
+	n := copy(bigger, q.ring[q.head:])
+	copy(bigger[n:], q.ring[:q.head])
+	q.ring, q.head = bigger, 0
 }
