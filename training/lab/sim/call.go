@@ -103,6 +103,7 @@ const (
 // call is a call in progress.
 type call struct {
 	plan   *Plan
+	memory *memory
 	epoch  time.Time
 	beyond beyond
 	sides  [2]*side
@@ -126,7 +127,8 @@ func Call(plan Plan) (Result, error) {
 	if plan.Began.IsZero() {
 		plan.Began = time.Unix(0, 0).UTC()
 	}
-	c := &call{plan: &plan, epoch: plan.Began, beyond: newBeyond(plan.Profile, plan.Core, plan.Seed)}
+	c := &call{plan: &plan, memory: memories.Get().(*memory), epoch: plan.Began, beyond: newBeyond(plan.Profile, plan.Core, plan.Seed)}
+	defer func() { c.memory.giveBack(c.sides) }()
 	c.move.beyond = &c.beyond
 	if err := c.prepare(); err != nil {
 		return Result{}, fmt.Errorf("simulate call: %w", err)
@@ -154,9 +156,8 @@ func (c *call) prepare() error {
 	options := [2][]policy.Option{c.plan.Caller, c.plan.Callee}
 	for i := range c.sides {
 		s := &side{
-			frames: c.plan.Frames, buffer: newBuffer(), sentMedia: -1,
-			reported: make([]told, 0, toldPerSecond*int(min(c.plan.Duration, time.Hour)/tellEvery[clockRTCP]+1)),
-			tick:     random.IntN(max(1, int(c.plan.Frames.Duration()/playout.Tick)/wholeTicks)) * wholeTicks,
+			frames: c.plan.Frames, buffer: c.memory.buffers[i], reported: c.memory.reported[i], due: never,
+			tick: random.IntN(max(1, int(c.plan.Frames.Duration()/playout.Tick)/wholeTicks)) * wholeTicks,
 		}
 		links := random.Uint64()
 		if given := c.plan.LinksSeeds[i]; given != 0 {
@@ -193,7 +194,7 @@ func (c *call) prepare() error {
 	c.sides[callee].listens = true
 	for i, s := range c.sides {
 		peer := c.sides[1-i]
-		s.receive = func(p packet) { s.take(p, peer, c.epoch) }
+		s.receive = func(p *packet) { s.take(p, peer, c.epoch) }
 	}
 	return nil
 }
@@ -216,7 +217,7 @@ func (c *call) talk(begin time.Duration) error {
 		s.phase += begin
 		s.startClocks(begin)
 		s.lastCame = begin
-		s.driver.TransportIs(c.epoch.Add(begin), first.transport, first.site)
+		s.transportIs(begin, first, c.epoch)
 	}
 	c.startMeters(begin)
 	order := c.sides
@@ -258,8 +259,9 @@ func (c *call) step(s *side, now time.Duration) error {
 		return err
 	}
 	s.tell(now, c.epoch)
-	if due := s.driver.Due(); !due.IsZero() && !c.epoch.Add(now).Before(due) {
+	if now >= s.due {
 		s.driver.Step(c.epoch.Add(now))
+		s.look(c.epoch)
 	}
 	if s == c.sides[caller] {
 		c.pinger.step(now)

@@ -119,5 +119,5 @@ func (f *Frames) encode(a model.Action) (*table, error) {
 // complexity is that of the clients of package lab, so that the tables are theirs.
 const complexity = 5
 
-// at is the frame that begins at a tick of the speech, or covers it.
-func (t *table) at(tick int) frame { return t.frames[tick/t.ticks%len(t.frames)] }
+// at is the number of the frame that begins at a tick of the speech, or covers it.
+func (t *table) at(tick int) int { return tick / t.ticks % len(t.frames) }

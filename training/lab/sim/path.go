@@ -11,15 +11,14 @@ import (
 // packet is what travels.
 type packet struct {
 	at       time.Duration // of arrival
-	sequence uint16
+	sent     time.Duration // of a sender report
 	stamp    uint32
-	sent     time.Duration
+	number   int32 // of a packet of media, counted from 0; of an exchange; index of what a packet of RTCP tells
+	sequence uint16
 	ticks    uint8
 	fec      uint8
 	red      uint8 // frames of packets before this one that it repeats
 	kind     kind
-	told     int32                       // index of what a packet of RTCP tells
-	number   int32                       // of a packet of media, counted from 0
 	repeats  [model.MaxREDDepth]repeated // the latest first; red of them
 }
 
@@ -52,8 +51,9 @@ type path interface {
 	send(now time.Duration, bytes int, p packet)
 	// next is when something happens next; never, if nothing is on its way.
 	next() time.Duration
-	// advance lets time pass up to now, and calls deliver for each packet that arrives until then, in order.
-	advance(now time.Duration, deliver func(packet))
+	// advance lets time pass up to now, and calls deliver for each packet that arrives until then, in order. The packet is
+	// deliver's until it returns.
+	advance(now time.Duration, deliver func(*packet))
 }
 
 // datagrams is the path over UDP: up the sender's access network, through the core or the stretches that the profile
@@ -69,7 +69,7 @@ type datagrams struct {
 	relayed  bool
 	severed  bool      // no address translator lets it through
 	between  []between // sorted by time
-	flying   arrivals
+	flying   arrivals[packet]
 }
 
 // between is a packet that has passed a link that reorders, before the next one takes it.
@@ -145,7 +145,7 @@ func (d *datagrams) pass(from int, at time.Duration, wireBytes int, p packet) {
 		}
 	}
 	p.at = at
-	d.flying.put(p)
+	*d.flying.put(at) = p
 }
 
 // wait keeps a packet until it gets to its next link.
@@ -162,57 +162,21 @@ func (d *datagrams) wait(b between) {
 func channelData(bytes int) int { return (bytes+22+3)&^3 - 22 }
 
 func (d *datagrams) next() time.Duration {
-	next := never
-	if d.flying.n > 0 {
-		next = d.flying.ring[d.flying.head].at
-	}
+	next := d.flying.next()
 	if len(d.between) > 0 {
 		next = min(next, d.between[0].at)
 	}
 	return next
 }
 
-func (d *datagrams) advance(now time.Duration, deliver func(packet)) {
+func (d *datagrams) advance(now time.Duration, deliver func(*packet)) {
 	for len(d.between) > 0 && d.between[0].at <= now {
 		b := d.between[0]
 		d.between = slices.Delete(d.between, 0, 1)
 		d.pass(b.next, b.at, b.wireBytes, b.packet)
 	}
-	d.flying.until(now, deliver)
-}
-
-// arrivals is a queue of packets in the order of their arrival. Nearly all are put at its end.
-type arrivals struct {
-	ring []packet
-	head int
-	n    int
-}
-
-func (a *arrivals) put(p packet) {
-	if a.n == len(a.ring) {
-		grown := make([]packet, max(64, 2*a.n))
-		for i := range a.n {
-			grown[i] = a.ring[(a.head+i)%len(a.ring)]
-		}
-		a.ring, a.head = grown, 0
-	}
-	i := a.n
-	for ; i > 0; i-- { // past those that arrive later
-		before := &a.ring[(a.head+i-1)&(len(a.ring)-1)]
-		if before.at <= p.at {
-			break
-		}
-		a.ring[(a.head+i)&(len(a.ring)-1)] = *before
-	}
-	a.ring[(a.head+i)&(len(a.ring)-1)] = p
-	a.n++
-}
-
-func (a *arrivals) until(now time.Duration, deliver func(packet)) {
-	for a.n > 0 && a.ring[a.head].at <= now {
-		p := a.ring[a.head]
-		a.head = (a.head + 1) & (len(a.ring) - 1)
-		a.n--
-		deliver(p)
+	for d.flying.next() <= now {
+		deliver(d.flying.first())
+		d.flying.drop()
 	}
 }

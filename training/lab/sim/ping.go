@@ -45,7 +45,7 @@ func (p *pinger) step(now time.Duration) {
 	if p == nil {
 		return
 	}
-	p.udp.advance(now, func(came packet) { p.rule.Pinged(model.TransportRelayUDP, came.at-came.sent) })
+	p.udp.advance(now, func(came *packet) { p.rule.Pinged(model.TransportRelayUDP, came.at-came.sent) })
 	if p.tcp != nil {
 		p.tcp.advance(now)
 		if p.tcp.sides[p.from].up() {

@@ -18,7 +18,7 @@ type reception struct {
 	sender, senderAt time.Duration // when the latest sender report was sent, and when it came; 0 = none yet
 }
 
-func (r *reception) observe(p packet) {
+func (r *reception) observe(p *packet) {
 	if !r.begun {
 		r.begun = true
 		r.base = uint32(p.sequence)

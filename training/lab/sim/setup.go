@@ -117,13 +117,13 @@ func (c *call) establish(now time.Duration, t policyTransport, deadline time.Dur
 	default:
 		for side := range made {
 			c.offered = now // at last, when the callee's turn comes
-			d := newDatagrams(wires, side, t, &c.beyond)
+			d := c.memory.lend(newDatagrams(wires, side, t, &c.beyond))
 			d.severed = t.transport == model.TransportDirect && !c.plan.Profile.DirectPath(c.plan.Profile)
 			made[side] = d
 			if t.transport == model.TransportDirect {
 				continue
 			}
-			toRelay[side] = newLoop(wires, side, t, &c.beyond)
+			toRelay[side] = c.memory.lend(newLoop(wires, side, t, &c.beyond))
 			if now, ok = c.gather(toRelay[side], now, deadline); !ok {
 				return paths, now, false
 			}
@@ -180,7 +180,7 @@ func (c *call) ask(e exchange, relay path, now, deadline time.Duration) (done ti
 	c.exchanges++
 	number, repeat := c.exchanges, e.repeat
 	came := time.Duration(-1)
-	answered := func(p packet) {
+	answered := func(p *packet) {
 		if p.number == number && came < 0 {
 			came = p.at
 		}
@@ -210,7 +210,7 @@ func (c *call) over(e exchange, paths [2]path, now, deadline time.Duration) (don
 		there.kind = kindConsent
 	}
 	again, wait := time.Duration(0), dtlsRepeat
-	answer := func(p packet) {
+	answer := func(p *packet) {
 		if p.kind == kindConsent {
 			paths[callee].send(p.at, consentedBytes, packet{kind: kindOther, number: answers(e, p.number)})
 		}
@@ -224,7 +224,7 @@ func (c *call) over(e exchange, paths [2]path, now, deadline time.Duration) (don
 			c.beats.paired[callee] = true
 		}
 	}
-	answered := func(p packet) {
+	answered := func(p *packet) {
 		switch {
 		case p.kind == kindConsent:
 			paths[caller].send(p.at, consentedBytes, packet{kind: kindOther})
@@ -317,13 +317,13 @@ func (c *call) moveOn(now time.Duration) {
 	c.use(m.paths)
 	m.former, m.target = m.target, policyTransport{}
 	for _, s := range c.sides {
-		s.driver.TransportIs(c.epoch.Add(now), m.former.transport, m.former.site)
+		s.transportIs(now, m.former, c.epoch)
 	}
 }
 
 // void is a path that nothing passes.
 type void struct{}
 
-func (void) send(time.Duration, int, packet)     {}
-func (void) next() time.Duration                 { return never }
-func (void) advance(time.Duration, func(packet)) {}
+func (void) send(time.Duration, int, packet)      {}
+func (void) next() time.Duration                  { return never }
+func (void) advance(time.Duration, func(*packet)) {}

@@ -16,14 +16,16 @@ type side struct {
 	driver   *policy.Stepped
 	frames   *Frames
 	wire     wire
-	out      path         // to the other side
-	receive  func(packet) // takes what the other side sends
+	out      path          // to the other side
+	receive  func(*packet) // takes what the other side sends
 	buffer   *playout.Buffer
 	reported []told // what this side has told, by index
 
 	table    *table
 	coded    model.Action // the one of the table
 	tick     int          // of the speech, that is coded next
+	frame    int          // of the table, that the tick is in
+	begun    int          // ticks of that frame coded
 	sequence uint16
 	stamp    uint32
 	latest   [model.MaxREDDepth]sentFrame // sent before, the latest first
@@ -38,8 +40,8 @@ type side struct {
 	packets  int  // sent
 	meter    *meter
 
-	sentMedia time.Duration // when the first packet was sent; negative before
-	dead      bool
+	due  time.Duration // of the next decision
+	dead bool
 }
 
 // told is what RTCP tells the other side about once a second.
@@ -47,9 +49,6 @@ type told struct {
 	feedback policy.Feedback
 	report   rtcp.ReceptionReport
 }
-
-// toldPerSecond is how many kinds of RTCP tell something.
-const toldPerSecond = 2
 
 // The sizes of packets of RTCP, each sent on its own as pion does, and of STUN (a binding request as ICE makes it, and its
 // answer): on the wire these carry an SRTCP index and tag (14 bytes) or nothing, where media have an RTP header and an SRTP
@@ -65,7 +64,7 @@ const (
 // speak codes the tick that begins now, and sends the frame that begins with it. A frame is sent when its audio is
 // complete.
 func (s *side) speak(now time.Duration, epoch time.Time) error {
-	if s.table == nil || s.tick%s.table.ticks == 0 { // at a frame boundary, where a new action takes effect
+	if s.begun == 0 { // at a frame boundary, where a new action takes effect
 		if action := s.driver.Action(); s.table == nil || action != s.coded {
 			t, err := s.frames.table(action)
 			if err != nil {
@@ -76,35 +75,43 @@ func (s *side) speak(now time.Duration, epoch time.Time) error {
 				s.meter.coded(now, action)
 			}
 			s.tick -= s.tick % t.ticks // a longer frame begins on its own grid
+			s.frame = t.at(s.tick)
 		}
 	}
 	s.tick++
-	whole := s.tick%s.table.ticks == 0
 	var coded frame
+	s.begun++
+	whole := s.begun == s.table.ticks
 	if whole {
-		coded = s.table.at(s.tick - s.table.ticks)
-	}
-	size := codec.NewREDSize(int(coded.bytes))
-	if coded.bytes > 0 {
-		size = s.repeat(size)
+		coded = s.table.frames[s.frame]
+		s.begun = 0
+		if s.frame++; s.frame == len(s.table.frames) {
+			s.frame = 0
+		}
 	}
 	if s.watch != nil && !s.listens {
-		number := -1
-		if coded.bytes > 0 {
-			number = s.packets
-		}
-		action := s.coded
-		action.REDDepth = uint8(size.Repeats())
-		s.watch.Coded(now, action, number)
+		s.tellWatcher(now, coded)
 	}
 	if !whole {
 		return nil
 	}
 	if coded.bytes > 0 {
-		s.send(now, coded, size, epoch)
+		s.send(now, coded, epoch)
 	}
 	s.stamp += uint32(s.table.ticks * playout.TickSamples)
 	return nil
+}
+
+// tellWatcher tells of a tick, and of the frame that it completes, if it does.
+func (s *side) tellWatcher(now time.Duration, coded frame) {
+	number, action := -1, s.coded
+	action.REDDepth = 0
+	if coded.bytes > 0 {
+		number = s.packets
+		size := s.size(coded)
+		action.REDDepth = uint8(size.Repeats())
+	}
+	s.watch.Coded(now, action, number)
 }
 
 // sentFrame is a frame that was sent, which later packets may repeat.
@@ -115,8 +122,9 @@ type sentFrame struct {
 	fec   uint8
 }
 
-// repeat adds the frames that the action repeats, by the rule of policy's interceptor.
-func (s *side) repeat(size codec.REDSize) codec.REDSize {
+// size is that of the packet of a frame, with the frames that the action repeats, by the rule of policy's interceptor.
+func (s *side) size(coded frame) codec.REDSize {
+	size := codec.NewREDSize(int(coded.bytes))
 	for _, older := range s.latest[:s.driver.Action().REDDepth] {
 		if !size.Repeat(int(older.bytes), s.stamp-older.stamp) {
 			break
@@ -126,11 +134,11 @@ func (s *side) repeat(size codec.REDSize) codec.REDSize {
 }
 
 // send sends a frame, and those before it that the packet repeats.
-func (s *side) send(now time.Duration, coded frame, size codec.REDSize, epoch time.Time) {
+func (s *side) send(now time.Duration, coded frame, epoch time.Time) {
+	size := s.size(coded)
 	s.sequence++
-	s.packets++
 	p := packet{
-		sequence: s.sequence, stamp: s.stamp, sent: now, ticks: uint8(s.table.ticks), fec: coded.fec, number: int32(s.packets - 1),
+		sequence: s.sequence, stamp: s.stamp, ticks: uint8(s.table.ticks), fec: coded.fec, number: int32(s.packets),
 		red: uint8(size.Repeats()),
 	}
 	for i, older := range s.latest[:p.red] {
@@ -138,14 +146,29 @@ func (s *side) send(now time.Duration, coded frame, size codec.REDSize, epoch ti
 	}
 	copy(s.latest[1:], s.latest[:])
 	s.latest[0] = sentFrame{bytes: coded.bytes, stamp: s.stamp, ticks: p.ticks, fec: p.fec}
-	if s.sentMedia < 0 {
-		s.sentMedia = now
+	if s.packets == 0 {
+		s.driver.MediaBegan(epoch.Add(now))
+		s.look(epoch)
 	}
-	s.driver.Sent(epoch.Add(now), size.Bytes())
+	s.packets++
+	s.driver.Sent(size.Bytes())
 	if s.meter != nil {
 		s.meter.sent(size.Bytes() + s.coded.Transport.OverheadBytes())
 	}
 	s.out.send(now, size.Bytes(), p)
+}
+
+// look asks when the next decision is due.
+func (s *side) look(epoch time.Time) {
+	if due := s.driver.Due(); !due.IsZero() {
+		s.due = due.Sub(epoch)
+	}
+}
+
+// transportIs tells the driver which transport is in force.
+func (s *side) transportIs(now time.Duration, t policyTransport, epoch time.Time) {
+	s.driver.TransportIs(epoch.Add(now), t.transport, t.site)
+	s.look(epoch)
 }
 
 // play plays one tick.
@@ -223,18 +246,18 @@ func (s *side) report(k kind, now time.Duration, epoch time.Time) {
 		bytes = feedbackBytes
 	}
 	s.reported = append(s.reported, t)
-	s.out.send(now, bytes, packet{kind: k, told: int32(len(s.reported) - 1)})
+	s.out.send(now, bytes, packet{kind: k, number: int32(len(s.reported) - 1)})
 }
 
 // take receives a packet of the peer.
-func (s *side) take(p packet, peer *side, epoch time.Time) {
+func (s *side) take(p *packet, peer *side, epoch time.Time) {
 	s.lastCame = p.at
 	switch p.kind {
 	case kindFeedback:
-		s.driver.TakeFeedback(epoch.Add(p.at), peer.reported[p.told].feedback)
+		s.driver.TakeFeedback(epoch.Add(p.at), peer.reported[p.number].feedback)
 		return
 	case kindReport:
-		s.driver.TakeReport(epoch.Add(p.at), peer.reported[p.told].report)
+		s.driver.TakeReport(epoch.Add(p.at), peer.reported[p.number].report)
 		return
 	case kindConsent:
 		s.out.send(p.at, consentedBytes, packet{kind: kindOther})
@@ -271,10 +294,3 @@ var payloads = func() (all [wholeTicks + 1][wholeTicks + 1][2]byte) {
 	}
 	return all
 }()
-
-func newBuffer() *playout.Buffer {
-	return playout.New(playout.Config{
-		Duration:   func(p []byte) time.Duration { return time.Duration(p[0]) * playout.Tick },
-		Redundancy: func(p []byte) time.Duration { return time.Duration(p[1]) * playout.Tick },
-	})
-}

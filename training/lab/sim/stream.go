@@ -15,12 +15,15 @@ type streams struct {
 	sides   [2]connection
 	core    time.Duration
 	proto   network.Protocol
-	extra   int // bytes of a message beyond the payload of RTP: headers, SRTP tag, TURN framing, TLS record
-	flying  segments
-	now     time.Duration // up to which time has passed
-	waiting []waiting     // to be sent later
-	arrived [2][]packet   // at the sides, in order, not delivered yet
-	scratch [8 << 10]byte
+	extra   int                    // bytes of a message beyond the payload of RTP: headers, SRTP tag, TURN framing, TLS record
+	flying  [2][2]arrivals[flight] // to each end of each side's connection
+	sent    uint64                 // segments
+	segment tcp.Segment            // at hand
+	now     time.Duration          // up to which time has passed
+	waiting []waiting              // to be sent later
+	arrived [2][]packet            // at the sides, in order, not delivered yet
+	// When something happens next at each end, so that looking for it is quick: a segment arrives, a deadline passes.
+	arrivals, deadlines [2][2]time.Duration
 }
 
 // The ends of a connection.
@@ -82,6 +85,7 @@ func newStreams(wires [2]wire, t policyTransport, b *beyond) *streams {
 		s.proto = network.TCP443
 	}
 	for side := range s.sides {
+		s.arrivals[side], s.deadlines[side] = [2]time.Duration{never, never}, [2]time.Duration{never, never}
 		c := &s.sides[side]
 		c.links = [2]*network.Link{client: wires[side].up, relay: wires[side].down}
 		around := b.site(side, t.site)
@@ -159,38 +163,46 @@ func (s *streams) flush(now time.Duration, side, end int) {
 		q.messages.drop()
 		q.written = 0
 	}
-	for {
-		segment, ok := e.Output(now)
-		if !ok {
-			return
-		}
-		length := len(segment.Payload)
-		segment.Payload = nil
-		s.cross(flight{at: now, side: side, to: 1 - end, length: length, segment: segment})
+	for e.Output(now, &s.segment) {
+		s.segment.Payload = zeros[:len(s.segment.Payload)]
+		s.cross(now, side, end, 0)
 	}
+	deadline, set := e.Deadline()
+	if !set {
+		deadline = never
+	}
+	s.deadlines[side][end] = deadline
 }
 
-// cross takes a segment on to the other end: the access network is on the client's side of what lies beyond. Behind a link
-// whose jitter reorders it waits for the time it gets there, so that the next one takes segments in that order.
-func (s *streams) cross(f flight) {
-	c, end := &s.sides[f.side], 1-f.to
-	way := [2]*network.Link{c.links[end], c.via[end]}
+// hops is how many links or cores a segment crosses.
+const hops = 2
+
+// cross takes the segment at hand, which has crossed some hops, on from an end to the other: the access network is on the
+// client's side of what lies beyond. Behind a link whose jitter reorders it waits for the time it gets there, so that the
+// next one takes segments in that order.
+func (s *streams) cross(at time.Duration, side, end, crossed int) {
+	c := &s.sides[side]
+	way := [hops]*network.Link{c.links[end], c.via[end]}
 	if end == relay {
 		way[0], way[1] = way[1], way[0]
 	}
-	for reordered := false; f.crossed < len(way) && !reordered; f.crossed++ {
-		link := way[f.crossed]
+	for reordered := false; crossed < hops && !reordered; crossed++ {
+		link := way[crossed]
 		if link == nil {
-			f.at += s.core
+			at += s.core
 			continue
 		}
 		var dropped network.DropReason
-		if f.at, dropped = link.Send(f.at, f.length+network.TCPHeaderBytes, s.proto); dropped != network.Delivered {
+		if at, dropped = link.Send(at, len(s.segment.Payload)+network.TCPHeaderBytes, s.proto); dropped != network.Delivered {
 			return
 		}
 		reordered = link.Reorders()
 	}
-	s.flying.put(f)
+	s.sent++
+	flying := &s.flying[side][1-end]
+	f := flying.put(at)
+	f.order, f.crossed, f.segment = s.sent, crossed, s.segment
+	s.arrivals[side][1-end] = flying.next()
 }
 
 // advance lets time pass.
@@ -209,28 +221,35 @@ func (s *streams) advance(now time.Duration) {
 			return
 		}
 		s.now = max(s.now, at)
+		c := &s.sides[side]
 		if due {
-			s.sides[side].ends[end].Tick(at)
+			c.ends[end].Tick(at)
 			s.flush(at, side, end)
 			continue
 		}
-		f := s.flying.take()
-		if f.crossed < 2 {
-			s.cross(f)
+		flying := &s.flying[side][end]
+		if f := flying.first(); f.crossed < hops {
+			crossed := f.crossed
+			s.segment = f.segment
+			flying.drop()
+			s.arrivals[side][end] = flying.next()
+			s.cross(at, side, 1-end, crossed)
 			continue
 		}
-		c := &s.sides[f.side]
-		f.segment.Payload = zeros[:f.length]
-		switch e := c.ends[f.to]; {
+		segment := &flying.first().segment
+		e := c.ends[end]
+		switch {
 		case e != nil:
-			e.Receive(at, f.segment)
-		case f.to == relay && f.segment.SYN:
-			c.ends[relay] = tcp.Accept(at, f.segment)
-		default:
-			continue
+			e.Receive(at, segment)
+		case end == relay && segment.SYN:
+			c.ends[relay] = tcp.Accept(at, segment)
 		}
-		s.read(at, f.side, f.to)
-		s.flush(at, f.side, f.to)
+		flying.drop()
+		s.arrivals[side][end] = flying.next()
+		if c.ends[end] != nil {
+			s.read(at, side, end)
+			s.flush(at, side, end)
+		}
 	}
 }
 
@@ -254,18 +273,19 @@ func (s *streams) nextWaiting() int {
 	return first
 }
 
-// next is what happens next: the arrival of a segment, or the deadline of an end.
+// next is what happens next at an end: the arrival of a segment, or its deadline.
 func (s *streams) next() (at time.Duration, side, end int, due bool) {
 	at = never
-	if s.flying.n() > 0 {
-		at = s.flying.first().at
-	}
-	for i := range s.sides {
-		for j, e := range s.sides[i].ends {
-			if e == nil {
-				continue
+	for i := range s.arrivals {
+		for j, arrives := range s.arrivals[i] {
+			if arrives < at || arrives == at && at < never && s.flying[i][j].first().order < s.flying[side][end].first().order {
+				at, side, end = arrives, i, j
 			}
-			if deadline, set := e.Deadline(); set && deadline < at {
+		}
+	}
+	for i := range s.deadlines {
+		for j, deadline := range s.deadlines[i] {
+			if deadline < at {
 				at, side, end, due = deadline, i, j, true
 			}
 		}
@@ -279,27 +299,20 @@ const never = time.Duration(1<<63 - 1)
 func (s *streams) read(now time.Duration, side, end int) {
 	c := &s.sides[side]
 	from := &c.carried[1-end]
-	for {
-		n, _ := c.ends[end].Read(s.scratch[:])
-		if n == 0 {
-			return
-		}
-		from.read += n
-		for from.messages.n() > 0 && from.read >= from.messages.first().bytes {
-			m := *from.messages.first()
-			from.read -= m.bytes
-			from.messages.drop()
-			if end == relay && m.packet.kind == kindRelay {
-				c.put(relay, m)
-				continue
-			}
-			if end == relay {
-				s.sides[1-side].put(relay, m)
-				s.flush(now, 1-side, relay)
-				continue
-			}
+	from.read += c.ends[end].Skip()
+	for from.messages.n() > 0 && from.read >= from.messages.first().bytes {
+		m := *from.messages.first()
+		from.read -= m.bytes
+		from.messages.drop()
+		switch {
+		case end == client:
 			m.packet.at = now
 			s.arrived[side] = append(s.arrived[side], m.packet)
+		case m.packet.kind == kindRelay:
+			c.put(relay, m)
+		default:
+			s.sides[1-side].put(relay, m)
+			s.flush(now, 1-side, relay)
 		}
 	}
 }
@@ -314,12 +327,12 @@ func (l lane) send(now time.Duration, bytes int, p packet) { l.streams.send(now,
 
 func (l lane) next() time.Duration { return l.streams.soonest() }
 
-func (l lane) advance(now time.Duration, deliver func(packet)) {
+func (l lane) advance(now time.Duration, deliver func(*packet)) {
 	l.streams.advance(now)
 	got := l.streams.arrived[1-l.from]
 	l.streams.arrived[1-l.from] = got[:0]
-	for _, p := range got {
-		deliver(p)
+	for i := range got {
+		deliver(&got[i])
 	}
 }
 
@@ -330,65 +343,13 @@ func (e echo) send(now time.Duration, bytes int, p packet) { e.streams.send(now,
 
 func (e echo) next() time.Duration { return e.streams.soonest() }
 
-func (e echo) advance(now time.Duration, deliver func(packet)) {
+func (e echo) advance(now time.Duration, deliver func(*packet)) {
 	lane{e.streams, 1 - e.from}.advance(now, deliver)
 }
 
 // flight is a segment on its way.
 type flight struct {
-	at       time.Duration
-	side, to int
-	crossed  int // links or cores
-	length   int // of the payload, which is not kept
-	order    uint64
-	segment  tcp.Segment
-}
-
-// segments is a heap of flights by the time of their arrival; equal times keep the order of sending.
-type segments struct {
-	heap []flight
-	sent uint64
-}
-
-func (s *segments) n() int         { return len(s.heap) }
-func (s *segments) first() *flight { return &s.heap[0] }
-
-func (s *segments) less(i, j int) bool {
-	a, b := &s.heap[i], &s.heap[j]
-	return a.at < b.at || a.at == b.at && a.order < b.order
-}
-
-func (s *segments) put(f flight) {
-	s.sent++
-	f.order = s.sent
-	s.heap = append(s.heap, f)
-	for i := len(s.heap) - 1; i > 0; {
-		parent := (i - 1) / 2
-		if !s.less(i, parent) {
-			return
-		}
-		s.heap[i], s.heap[parent] = s.heap[parent], s.heap[i]
-		i = parent
-	}
-}
-
-func (s *segments) take() flight {
-	top := s.heap[0]
-	last := len(s.heap) - 1
-	s.heap[0] = s.heap[last]
-	s.heap = s.heap[:last]
-	for i := 0; ; {
-		child := 2*i + 1
-		if child >= last {
-			return top
-		}
-		if child+1 < last && s.less(child+1, child) {
-			child++
-		}
-		if !s.less(child, i) {
-			return top
-		}
-		s.heap[i], s.heap[child] = s.heap[child], s.heap[i]
-		i = child
-	}
+	order   uint64 // of sending
+	crossed int    // links or cores
+	segment tcp.Segment
 }

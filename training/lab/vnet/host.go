@@ -165,7 +165,7 @@ func (h *Host) receiveTCP(now time.Duration, p *packet) {
 		return
 	}
 	if l := h.listeners[p.to.Port()]; l != nil && s.SYN && !s.HasAck {
-		h.newConn(key, tcp.Accept(now, s), l).pump(now)
+		h.newConn(key, tcp.Accept(now, &s), l).pump(now)
 		return
 	}
 	if !s.RST {

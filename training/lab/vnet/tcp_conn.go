@@ -41,11 +41,8 @@ func (h *Host) newConn(key connKey, endpoint *tcp.Endpoint, backlog *tcpListener
 // pump sends what the endpoint has to say and sets its alarm.
 func (c *tcpConn) pump(now time.Duration) {
 	n := c.host.network
-	for {
-		s, ok := c.endpoint.Output(now)
-		if !ok {
-			break
-		}
+	var s tcp.Segment
+	for c.endpoint.Output(now, &s) {
 		p := newPacket(network.TCP, c.local(), c.key.remote, s.Payload)
 		p.segment = s
 		p.segment.Payload = nil
@@ -78,7 +75,7 @@ func (c *tcpConn) alarm(now time.Duration) {
 
 // receive hands a segment to the endpoint.
 func (c *tcpConn) receive(now time.Duration, s tcp.Segment) {
-	c.endpoint.Receive(now, s)
+	c.endpoint.Receive(now, &s)
 	c.pump(now)
 	if c.backlog != nil && c.endpoint.Established() {
 		listener := c.backlog

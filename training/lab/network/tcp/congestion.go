@@ -27,15 +27,17 @@ func (o *outgoing) grow(acked, inFlight int) {
 func (o *outgoing) findLosses(now time.Duration) {
 	later := 0
 	fresh := false
-	for i := len(o.flight) - 1; i >= 0; i-- {
-		f := &o.flight[i]
+	for i := len(o.flight.items) - 1; i >= 0; i-- {
+		f := &o.flight.items[i]
 		if f.sacked {
 			later++
 			continue
 		}
 		overtaken := o.delivered > f.at+o.timer.smoothed/4
 		if !f.lost && (overtaken || (later >= duplicateAcks && !f.retransmitted)) {
+			o.marked.count(f, -1)
 			f.lost = true
+			o.marked.count(f, 1)
 			fresh = fresh || f.at >= o.cutAt
 		}
 	}
@@ -59,8 +61,11 @@ type undo struct {
 func (o *outgoing) undoTimeout(echo time.Duration) {
 	if o.undo.set && echo <= o.undo.at {
 		o.window, o.threshold = o.undo.window, o.undo.threshold
-		for i := range o.flight {
-			o.flight[i].lost = false
+		for i := range o.flight.items {
+			f := &o.flight.items[i]
+			o.marked.count(f, -1)
+			f.lost = false
+			o.marked.count(f, 1)
 		}
 	}
 	o.undo.set = false
@@ -76,7 +81,7 @@ func (o *outgoing) expired(now time.Duration) bool {
 	if !o.timer.armed || now < o.timer.at {
 		return false
 	}
-	if len(o.flight) == 0 {
+	if len(o.flight.items) == 0 {
 		o.probe = o.unsent() > 0 // RFC 9293, 3.8.6.1
 		o.timer.armed = false
 		return false
@@ -92,9 +97,11 @@ func (o *outgoing) expired(now time.Duration) bool {
 	o.window = MSS // slow start again, RFC 5681, 3.1
 	o.acked = 0
 	o.cutAt = now
-	for i := range o.flight {
-		if f := &o.flight[i]; !f.sacked {
+	for i := range o.flight.items {
+		if f := &o.flight.items[i]; !f.sacked {
+			o.marked.count(f, -1)
 			f.lost = true
+			o.marked.count(f, 1)
 		}
 	}
 	o.timer.backOff(now)

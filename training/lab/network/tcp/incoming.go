@@ -39,7 +39,11 @@ func (in *incoming) buffered() int { return len(in.buffer) - in.read0 }
 func (in *incoming) window() int { return max(0, ReceiveBuffer-in.buffered()) }
 
 func (in *incoming) read(b []byte) int {
-	n := copy(b, in.buffer[in.read0:])
+	return in.take(copy(b, in.buffer[in.read0:]))
+}
+
+// take notes that the next n bytes have been read.
+func (in *incoming) take(n int) int {
 	in.read0 += n
 	if in.read0 == len(in.buffer) {
 		in.buffer, in.read0 = in.buffer[:0], 0
@@ -156,6 +160,9 @@ func (in *incoming) acknowledge(s *Segment) {
 
 // sack lists up to three stretches beyond the gap, the one that grew last first (RFC 2018, 4).
 func (in *incoming) sack(list *[3]Range) {
+	if len(in.pieces) == 0 {
+		return
+	}
 	n := 0
 	add := func(r Range) {
 		if n < len(list) && !slices.Contains(list[:n], r) {

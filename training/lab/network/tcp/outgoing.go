@@ -4,14 +4,15 @@ import "time"
 
 // outgoing is the sending half: the buffer, what is in flight, and congestion control.
 type outgoing struct {
-	buffer []byte // from sequence number base on: unacknowledged, then unsent
+	buffer queue[byte] // from sequence number base on: unacknowledged, then unsent
 	base   uint64
 	limit  int
 
 	una  uint64 // oldest unacknowledged
 	next uint64 // next to be sent for the first time
 
-	flight     []sent // in order of sequence numbers
+	flight     queue[sent] // in order of sequence numbers
+	marked     marks       // of flight
 	peerWindow int
 
 	finQueued bool
@@ -37,8 +38,24 @@ type sent struct {
 	seq           uint64
 	length        int // in sequence numbers: SYN and FIN take one each
 	at            time.Duration
-	sacked, lost  bool
+	sacked, lost  bool // not both
 	retransmitted bool
+}
+
+// marks sums up a flight.
+type marks struct {
+	pipe int // bytes that are believed to be on their way (RFC 6675)
+	lost int // segments
+}
+
+// count takes a segment in, or out with sign -1: before and after each change of its marks.
+func (m *marks) count(f *sent, sign int) {
+	switch {
+	case f.lost:
+		m.lost += sign
+	case !f.sacked:
+		m.pipe += sign * f.length
+	}
 }
 
 func (o *outgoing) start(now time.Duration) {
@@ -48,11 +65,11 @@ func (o *outgoing) start(now time.Duration) {
 	}
 }
 
-func (o *outgoing) room() int { return o.limit - len(o.buffer) }
+func (o *outgoing) room() int { return o.limit - len(o.buffer.items) }
 
 func (o *outgoing) write(b []byte) int {
 	n := min(len(b), max(0, o.room()))
-	o.buffer = append(o.buffer, b[:n]...)
+	o.buffer.append(b[:n]...)
 	return n
 }
 
@@ -61,73 +78,76 @@ func (o *outgoing) unsent() int {
 	if o.next == 0 || o.finSent {
 		return 0
 	}
-	return len(o.buffer) - int(o.next-o.base)
+	return len(o.buffer.items) - int(o.next-o.base)
 }
 
-// pipe is what is believed to be on its way (RFC 6675).
-func (o *outgoing) pipe() int {
-	n := 0
-	for i := range o.flight {
-		if f := &o.flight[i]; !f.sacked && !f.lost {
-			n += f.length
-		}
-	}
-	return n
-}
-
-// segment is the next segment with something in it: a retransmission first, then new data, then the FIN.
-func (o *outgoing) segment(now time.Duration, established bool) (Segment, bool) {
+// segment fills an empty s with the next segment that has something in it: a retransmission first, then new data, then
+// the FIN.
+func (o *outgoing) segment(now time.Duration, established bool, s *Segment) bool {
 	if o.next == 0 { // nothing sent yet: the SYN
 		o.launch(now, 1)
-		return Segment{SYN: true}, true
+		s.SYN = true
+		return true
 	}
-	pipe := o.pipe()
-	for i := range o.flight {
-		f := &o.flight[i]
-		if !f.lost || f.sacked {
-			continue
-		}
+	pipe := o.marked.pipe
+	if o.marked.lost > 0 {
+		f := o.firstLost()
 		if pipe > 0 && pipe+f.length > o.window {
-			return Segment{}, false
+			return false
 		}
+		o.marked.count(f, -1)
 		f.lost, f.retransmitted, f.at = false, true, now
+		o.marked.count(f, 1)
 		o.counted.Retransmissions++
 		o.timer.arm(now)
-		return o.rebuild(f), true
+		o.rebuild(f, s)
+		return true
 	}
 	if !established {
-		return Segment{}, false
+		return false
 	}
 	if n := min(o.unsent(), MSS); n > 0 {
 		n = min(n, o.peerWindow-int(o.next-o.una))
 		if n <= 0 && o.probe {
 			n = 1
 		}
-		if n <= 0 && len(o.flight) == 0 && !o.timer.armed {
+		if n <= 0 && len(o.flight.items) == 0 && !o.timer.armed {
 			o.timer.arm(now) // to probe the closed window
 		}
 		if n <= 0 || (pipe > 0 && pipe+n > o.window) {
-			return Segment{}, false
+			return false
 		}
 		o.probe = false
-		s := Segment{Seq: o.next, Payload: o.bytes(o.next, n)}
+		s.Seq, s.Payload = o.next, o.bytes(o.next, n)
 		o.launch(now, n)
-		return s, true
+		return true
 	}
 	if o.finQueued && !o.finSent {
 		o.finSent, o.finSeq = true, o.next
 		o.launch(now, 1)
-		return Segment{Seq: o.finSeq, FIN: true}, true
+		s.Seq, s.FIN = o.finSeq, true
+		return true
 	}
-	return Segment{}, false
+	return false
+}
+
+func (o *outgoing) firstLost() *sent {
+	for i := range o.flight.items {
+		if f := &o.flight.items[i]; f.lost {
+			return f
+		}
+	}
+	panic("tcp: a lost segment is counted that is not in flight")
 }
 
 // launch records a segment sent for the first time.
 func (o *outgoing) launch(now time.Duration, length int) {
-	if len(o.flight) == 0 {
+	if len(o.flight.items) == 0 {
 		o.lastProgress = now
 	}
-	o.flight = append(o.flight, sent{seq: o.next, length: length, at: now})
+	f := sent{seq: o.next, length: length, at: now}
+	o.flight.append(f)
+	o.marked.count(&f, 1)
 	o.next += uint64(length)
 	if !o.timer.armed {
 		o.timer.arm(now)
@@ -135,19 +155,21 @@ func (o *outgoing) launch(now time.Duration, length int) {
 }
 
 // rebuild makes a segment in flight again.
-func (o *outgoing) rebuild(f *sent) Segment {
+func (o *outgoing) rebuild(f *sent, s *Segment) {
+	s.Seq = f.seq
 	switch {
 	case f.seq == 0:
-		return Segment{SYN: true}
+		s.SYN = true
 	case o.finSent && f.seq == o.finSeq:
-		return Segment{Seq: f.seq, FIN: true}
+		s.FIN = true
+	default:
+		s.Payload = o.bytes(f.seq, f.length)
 	}
-	return Segment{Seq: f.seq, Payload: o.bytes(f.seq, f.length)}
 }
 
 func (o *outgoing) bytes(seq uint64, n int) []byte {
 	from := int(seq - o.base)
-	return o.buffer[from : from+n : from+n]
+	return o.buffer.items[from : from+n : from+n]
 }
 
 func (o *outgoing) finAcknowledged() bool { return o.finSent && o.una > o.finSeq }
@@ -162,21 +184,20 @@ func (o *outgoing) acknowledge(now time.Duration, s *Segment) {
 	o.growth = 0
 	advanced := s.Ack - o.una
 	gone := 0
-	for gone < len(o.flight) && o.flight[gone].seq+uint64(o.flight[gone].length) <= s.Ack {
-		o.deliver(now, &o.flight[gone])
-		gone++
-	}
-	if gone > 0 {
-		o.flight = append(o.flight[:0], o.flight[gone:]...)
-	}
-	for _, r := range s.Sack {
-		for i := range o.flight {
-			f := &o.flight[i]
-			if !f.sacked && r.From < r.To && f.seq >= r.From && f.seq+uint64(f.length) <= r.To {
-				o.deliver(now, f)
-				f.sacked, f.lost = true, false
-			}
+	for ; gone < len(o.flight.items); gone++ {
+		f := &o.flight.items[gone]
+		if f.seq+uint64(f.length) > s.Ack {
+			break
 		}
+		o.deliver(now, f)
+		o.marked.count(f, -1)
+	}
+	o.flight.drop(gone)
+	for _, r := range s.Sack {
+		if r.From >= r.To {
+			break
+		}
+		o.sack(now, r)
 	}
 	if advanced > 0 {
 		o.una = s.Ack
@@ -187,7 +208,7 @@ func (o *outgoing) acknowledge(now time.Duration, s *Segment) {
 			o.undoTimeout(s.Echo)
 		}
 		o.timer.progress()
-		if len(o.flight) > 0 {
+		if len(o.flight.items) > 0 {
 			o.timer.arm(now)
 		} else {
 			o.timer.armed = false
@@ -197,10 +218,23 @@ func (o *outgoing) acknowledge(now time.Duration, s *Segment) {
 	o.findLosses(now)
 }
 
+// sack marks what has arrived beyond a gap.
+func (o *outgoing) sack(now time.Duration, r Range) {
+	for i := range o.flight.items {
+		f := &o.flight.items[i]
+		if !f.sacked && f.seq >= r.From && f.seq+uint64(f.length) <= r.To {
+			o.deliver(now, f)
+			o.marked.count(f, -1)
+			f.sacked, f.lost = true, false
+			o.marked.count(f, 1)
+		}
+	}
+}
+
 // release forgets acknowledged bytes.
 func (o *outgoing) release() {
-	n := min(int(max(o.una, o.base)-o.base), len(o.buffer))
-	o.buffer = append(o.buffer[:0], o.buffer[n:]...)
+	n := min(int(max(o.una, o.base)-o.base), len(o.buffer.items))
+	o.buffer.drop(n)
 	o.base += uint64(n)
 }
 

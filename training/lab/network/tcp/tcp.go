@@ -109,7 +109,7 @@ func Dial(now time.Duration) *Endpoint {
 }
 
 // Accept answers the SYN of a peer.
-func Accept(now time.Duration, syn Segment) *Endpoint {
+func Accept(now time.Duration, syn *Segment) *Endpoint {
 	e := &Endpoint{state: synReceived, begun: now}
 	e.out.start(now)
 	e.in.next = syn.Seq + 1
@@ -153,6 +153,9 @@ func (e *Endpoint) Read(b []byte) (n int, end bool) {
 	return n, n == 0 && e.in.finished
 }
 
+// Skip does as Read with room for all there is, for a reader to whom only lengths matter.
+func (e *Endpoint) Skip() (n int) { return e.in.take(e.in.buffered()) }
+
 // Readable reports whether Read has bytes or the end to give.
 func (e *Endpoint) Readable() bool { return e.in.buffered() > 0 || e.in.finished }
 
@@ -193,8 +196,8 @@ func (e *Endpoint) fail(err error) {
 	e.err = err
 }
 
-// Receive takes a segment from the peer.
-func (e *Endpoint) Receive(now time.Duration, s Segment) {
+// Receive takes a segment from the peer. It keeps nothing of s.
+func (e *Endpoint) Receive(now time.Duration, s *Segment) {
 	if e.state == closed {
 		return
 	}
@@ -222,14 +225,14 @@ func (e *Endpoint) Receive(now time.Duration, s Segment) {
 		e.state = established
 	}
 	if s.HasAck {
-		e.out.acknowledge(now, &s)
+		e.out.acknowledge(now, s)
 	}
 	if len(s.Payload) > 0 || s.FIN {
 		if e.closing && s.end() > e.in.next && len(s.Payload) > 0 {
 			e.Abort()
 			return
 		}
-		e.in.receive(now, &s)
+		e.in.receive(now, s)
 	} else if s.SYN {
 		e.in.ackNow = true // a repeated SYN: our answer was lost
 	}
@@ -286,28 +289,26 @@ func (e *Endpoint) Tick(now time.Duration) {
 	}
 }
 
-// Output is the next segment to send, if there is one.
-func (e *Endpoint) Output(now time.Duration) (Segment, bool) {
+// Output makes s the next segment to send; it is false if there is none.
+func (e *Endpoint) Output(now time.Duration, s *Segment) bool {
+	*s = Segment{}
 	if e.state == closed {
-		if e.resetPending {
-			e.resetPending = false
-			return Segment{Seq: e.out.next, RST: true}, true
+		s.Seq, s.RST = e.out.next, e.resetPending
+		e.resetPending = false
+		return s.RST
+	}
+	if !e.out.segment(now, e.state == established, s) {
+		if !e.in.ackNow {
+			e.finish()
+			return false
 		}
-		return Segment{}, false
-	}
-	s, ok := e.out.segment(now, e.state == established)
-	if !ok && !e.in.ackNow {
-		e.finish()
-		return Segment{}, false
-	}
-	if !ok {
-		s = Segment{Seq: e.out.next}
+		s.Seq = e.out.next
 	}
 	s.Stamp = now + 1 // more than 0
 	if e.state != synSent {
-		e.in.acknowledge(&s)
+		e.in.acknowledge(s)
 	}
-	return s, true
+	return true
 }
 
 // Stats is what a connection has been through.

@@ -275,8 +275,8 @@ func TestShortQueueIsNotFlooded(t *testing.T) {
 
 func TestRefusedResetAndTimeout(t *testing.T) {
 	e := tcp.Dial(0)
-	e.Output(0)
-	e.Receive(time.Millisecond, tcp.Segment{RST: true})
+	e.Output(0, new(tcp.Segment))
+	e.Receive(time.Millisecond, &tcp.Segment{RST: true})
 	if !errors.Is(e.Err(), tcp.ErrRefused) {
 		t.Errorf("error %v, want %v", e.Err(), tcp.ErrRefused)
 	}
@@ -347,16 +347,13 @@ func BenchmarkVoice(b *testing.B) {
 	buffer := make([]byte, 200)
 	var now time.Duration
 	deliver := func(from int) {
-		for {
-			s, ok := ends[from].Output(now)
-			if !ok {
-				return
-			}
+		var s tcp.Segment
+		for ends[from].Output(now, &s) {
 			links[from].Send(now, len(s.Payload)+network.TCPHeaderBytes, network.TCP)
 			if ends[1-from] == nil {
-				ends[1-from] = tcp.Accept(now, s)
+				ends[1-from] = tcp.Accept(now, &s)
 			} else {
-				ends[1-from].Receive(now, s)
+				ends[1-from].Receive(now, &s)
 			}
 		}
 	}

@@ -67,8 +67,8 @@ func (w *wire) at(t time.Duration, f func()) { w.schedule(event{at: t, call: f})
 
 func (w *wire) pump(i int) {
 	for w.ends[i] != nil {
-		s, ok := w.ends[i].Output(w.now)
-		if !ok {
+		var s tcp.Segment
+		if !w.ends[i].Output(w.now, &s) {
 			return
 		}
 		w.sent[i]++
@@ -110,7 +110,7 @@ func (w *wire) run(until time.Duration) {
 			case e.call != nil:
 				e.call()
 			case w.ends[e.to] == nil && e.segment.SYN:
-				w.ends[e.to] = tcp.Accept(w.now, e.segment)
+				w.ends[e.to] = tcp.Accept(w.now, &e.segment)
 			case w.ends[e.to] != nil && w.ends[e.to].Done():
 				// As a host does for a connection it has forgotten: without TIME-WAIT, this ends the wait for a lost last
 				// acknowledgement.
@@ -118,7 +118,7 @@ func (w *wire) run(until time.Duration) {
 					w.schedule(event{at: w.now, to: 1 - e.to, segment: tcp.Segment{RST: true}})
 				}
 			case w.ends[e.to] != nil:
-				w.ends[e.to].Receive(w.now, e.segment)
+				w.ends[e.to].Receive(w.now, &e.segment)
 			}
 		default:
 			w.now = until
