@@ -151,6 +151,7 @@ func (s *system) report(t *testing.T, log *faultLog, v *verdict, h *holdings) {
 		{"client reconnects", int64(clientReconnects)},
 		{"ingest reconnects", s.happened.reconnects.Load()},
 		{"insert retries", s.happened.retries.Load()},
+		{"reports left to wait for the right time", s.happened.doubts.Load()},
 		{"ingest killed between insert and acknowledgement", s.happened.selfKills.Load()},
 		{"clickhouse killed between insert and acknowledgement", s.happened.serverKills.Load()},
 		{"resent after the window", s.happened.resent.Load()},

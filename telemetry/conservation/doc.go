@@ -12,8 +12,9 @@
 // The faults are drawn from a seed: connections that are reset, stall, break off in the middle of a message, close late,
 // are slow or cut; ingest, NATS and ClickHouse killed with SIGKILL, also exactly between insert and acknowledgement,
 // frozen, and started again; disks that are full under a client's spool, under NATS and under ClickHouse; a consumer
-// deleted, a stream retired and made anew; clients restarted, clients whose clock jumps by days; reports resent after the
-// window of de-duplication, and copies published at once through different doors.
+// deleted, a stream retired and made anew; the clock of an ingest process set ahead by more than the retention, and back;
+// clients restarted, clients that say hours of a clock that is wrong by days; reports resent after the window of
+// de-duplication, and copies published at once through different doors.
 //
 // What a full disk does: a client keeps its reports in memory and writes them as soon as there is room; ClickHouse refuses
 // inserts, and ingest tries again until it takes them; NATS acknowledges nothing more and gives up JetStream for good, so

@@ -28,7 +28,7 @@ func (s *system) strikeClient(ctx context.Context, f fault, rng *rand.Rand) erro
 		sleep(ctx, f.hold)
 		s.toSpooler.mend()
 		return errors.Join(err, s.spoolDisk.free())
-	case faultClockJump:
+	case faultWrongHours: // those of a client whose clock is wrong
 		hours := []time.Duration{-200 * 24, -60 * 24, -5 * 24, -49, 24, 47, 60, 5 * 24, 400 * 24}
 		p.ahead.Store(int64(hours[rng.IntN(len(hours))] * time.Hour))
 		sleep(ctx, f.hold)

@@ -51,6 +51,8 @@ func (s *system) strikeIngest(ctx context.Context, w *worker, f fault, rng *rand
 		sleep(ctx, time.Duration(rng.Int64N(int64(ackWait+2*time.Second))))
 		w.process.signal(syscall.SIGCONT)
 		return nil
+	case faultClockJump:
+		return s.jumpClock(ctx, w, f)
 	case faultStop:
 		w.process.stop(30 * time.Second)
 	case faultKillAfterStore:
@@ -64,6 +66,26 @@ func (s *system) strikeIngest(ctx context.Context, w *worker, f fault, rng *rand
 	}
 	sleep(ctx, f.hold/2)
 	return s.runWorker(ctx, w)
+}
+
+// jumpClock starts a worker with a clock so far ahead that all there is seems to be past its time, sets it back so far that
+// all there is seems to be of the future, and then right. A worker deletes what is past its time when it starts.
+func (s *system) jumpClock(ctx context.Context, w *worker, f fault) error {
+	const jump = retention + 10*24*time.Hour
+	w.process.kill()
+	w.ahead = jump
+	err := s.runWorker(ctx, w)
+	w.ahead = 0
+	if err != nil {
+		return err
+	}
+	for _, ahead := range []time.Duration{-jump, 0} {
+		sleep(ctx, f.hold+time.Second)
+		if err := w.process.tell(command{Ahead: &ahead}); err != nil {
+			return fmt.Errorf("set the clock of %s: %w", w.name, err)
+		}
+	}
+	return nil
 }
 
 // order has a worker strike when it has stored the next block, and waits for it.

@@ -22,6 +22,7 @@ import (
 type ingestConfig struct {
 	NATS, DSN string
 	Mutation  mutation
+	Ahead     time.Duration // how far its clock is wrong
 }
 
 // mutation is a fault planted in ingest itself, to prove that the test notices.
@@ -69,11 +70,27 @@ func runIngest(ctx context.Context, config []byte, say func(event), commands <-c
 	}
 	defer func() { _ = store.Close() }()
 	armed := &armedStore{Warehouse: store, say: say, mutation: cfg.Mutation}
+	armed.ahead.Store(int64(cfg.Ahead))
 	go armed.listen(ctx, commands)
-	return ingest.Run(ctx, ingest.Config{
+	mover, err := ingest.New(ingest.Config{
 		JetStream: &watchedJetStream{JetStream: js, say: say, early: cfg.Mutation == mutationEarlyAck}, Warehouse: armed,
-		Batch: ingestBatch, MaxWait: 250 * time.Millisecond, AckWait: ackWait, MinCell: minCell, Logger: log,
+		Batch: ingestBatch, MaxWait: 250 * time.Millisecond, AckWait: ackWait, NewerWait: time.Second, MinCell: minCell, Logger: log,
+		Now: func() time.Time { return time.Now().Add(time.Duration(armed.ahead.Load())) },
 	})
+	if err != nil {
+		return err
+	}
+	go tellDoubts(ctx, mover, say)
+	return mover.Run(ctx)
+}
+
+func tellDoubts(ctx context.Context, mover *ingest.Ingest, say func(event)) {
+	for told := uint64(0); ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+		if now := mover.Stats().Doubted; now > told {
+			say(event{Doubted: int(now - told)})
+			told = now
+		}
+	}
 }
 
 // quickly makes a connection come back soon after a fault.
@@ -96,13 +113,18 @@ type armedStore struct {
 	say      func(event)
 	mutation mutation
 	order    atomic.Pointer[command]
+	ahead    atomic.Int64 // how far the clock of this process is wrong
 }
 
 func (a *armedStore) listen(ctx context.Context, commands <-chan command) {
 	for {
 		select {
 		case c := <-commands:
-			a.order.Store(&c)
+			if c.Ahead != nil {
+				a.ahead.Store(int64(*c.Ahead))
+			} else {
+				a.order.Store(&c)
+			}
 		case <-ctx.Done():
 			return
 		}

@@ -25,6 +25,7 @@ type event struct {
 	Redelivered int    `json:",omitempty"` // messages delivered for the second time or more
 	Retried     int    `json:",omitempty"` // inserts that failed and will be tried again
 	Reconnected int    `json:",omitempty"`
+	Doubted     int    `json:",omitempty"` // reports that would have been refused by a clock that nobody confirms
 	Struck      string `json:",omitempty"` // a blow the child was told to deal has fallen
 }
 
@@ -33,6 +34,8 @@ type command struct {
 	Strike string // when the next block of reports is stored: strikeSelf, strikeServer
 	Server int    // process id of ClickHouse
 	Until  time.Time
+
+	Ahead *time.Duration // how far its clock is to be wrong, and nothing else
 }
 
 // process is a child: this test binary in another role.

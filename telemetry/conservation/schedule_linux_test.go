@@ -29,9 +29,11 @@ const (
 	faultConsumerDeleted kind = "consumer-deleted"
 	faultStreamRecreated kind = "stream-recreated"
 
-	faultResend    kind = "resend-after-window"
-	faultCopies    kind = "copies"
 	faultClockJump kind = "clock-jump"
+
+	faultResend     kind = "resend-after-window"
+	faultCopies     kind = "copies"
+	faultWrongHours kind = "wrong-hours"
 )
 
 // lane is what strikes one after the other; the lanes strike at the same time.
@@ -61,6 +63,7 @@ var (
 		{laneServers, faultKillAfterStore, "ingest"},
 		{laneServers, faultStop, "ingest"},
 		{laneServers, faultFreeze, "ingest"},
+		{laneServers, faultClockJump, "ingest"},
 		{laneServers, faultKill, "clickhouse"},
 		{laneServers, faultKillAfterStore, "clickhouse"},
 		{laneServers, faultFreeze, "clickhouse"},
@@ -76,7 +79,7 @@ var (
 		{laneClients, faultFreeze, "edge"},
 		{laneClients, faultStop, "client"},
 		{laneClients, faultDiskFull, "client"},
-		{laneClients, faultClockJump, "client"},
+		{laneClients, faultWrongHours, "client"},
 		{laneClients, faultResend, "client"},
 		{laneClients, faultCopies, "client"},
 	}...)

@@ -58,14 +58,15 @@ type system struct {
 type worker struct {
 	name    string
 	process *process
-	struck  chan string // blows that have fallen
+	struck  chan string   // blows that have fallen
+	ahead   time.Duration // how far the clock of the next process is wrong
 }
 
 // coverage counts what really happened.
 type coverage struct {
-	redeliveries, reconnects, retries, selfKills, serverKills atomic.Int64
-	orphans                                                   atomic.Int64 // see drained
-	resent                                                    atomic.Int64 // reports that the stream took again, its window being over
+	redeliveries, reconnects, retries, selfKills, serverKills, doubts atomic.Int64
+	orphans                                                           atomic.Int64 // see drained
+	resent                                                            atomic.Int64 // reports that the stream took again, its window being over
 }
 
 // newSystem starts everything but the clients. It ends with the test.
@@ -223,7 +224,7 @@ func (s *system) runWorker(ctx context.Context, w *worker) error {
 		return err
 	}
 	dsn.Host = s.toStore.address()
-	cfg := ingestConfig{NATS: s.operatorThrough(s.toBroker), DSN: dsn.String(), Mutation: s.mutation}
+	cfg := ingestConfig{NATS: s.operatorThrough(s.toBroker), DSN: dsn.String(), Mutation: s.mutation, Ahead: w.ahead}
 	w.process, err = startProcess(ctx, roleIngest, cfg, filepath.Join(s.dir, w.name+".log"), func(e event) { s.hear(w, e) })
 	return err
 }
@@ -254,6 +255,7 @@ func (s *system) runEdge(ctx context.Context) (err error) {
 func (s *system) hear(w *worker, e event) {
 	s.happened.redeliveries.Add(int64(e.Redelivered))
 	s.happened.retries.Add(int64(e.Retried))
+	s.happened.doubts.Add(int64(e.Doubted))
 	s.happened.reconnects.Add(int64(e.Reconnected))
 	if e.Struck != "" {
 		select {

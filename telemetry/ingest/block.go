@@ -20,7 +20,7 @@ const (
 	fateDone    fate = iota // everything in it is stored, or a copy, or counted: it is acknowledged
 	fateRefused             // it is a single report that was refused: the stream drops it
 	fateNewer               // it is a single report of a newer schema: it goes back to the stream to wait
-	fateAgain               // it is a pack with newer reports that could not be published: it comes again soon
+	fateAgain               // it holds a newer report that could not be published, or an hour that cannot be judged: it comes again soon
 )
 
 // message is one message of the stream.
@@ -34,7 +34,7 @@ type message struct {
 }
 
 // counts is what became of reports.
-type counts struct{ received, copies uint64 }
+type counts struct{ received, copies, doubted uint64 }
 
 // receive looks at what came with a message.
 func receive(m jetstream.Msg, now time.Time) message {
@@ -67,9 +67,10 @@ type block struct {
 
 // limits are what judging a report needs to know.
 type limits struct {
-	now    time.Time
-	oldest uint32 // hour; reports of earlier ones would be deleted at once
-	most   int    // reports in a block
+	now    time.Time // the earliest, when clocks disagree
+	oldest uint32    // hour; reports of earlier ones would be deleted at once: the latest, when clocks disagree
+	doubt  bool      // clocks disagree, and nothing is refused for its hour
+	most   int       // reports in a block
 	recent *recent
 }
 
@@ -141,10 +142,15 @@ func (b *block) addReport(n, position int, data []byte, l *limits) bool {
 	r := &b.reports[:len(b.reports)+1][len(b.reports)]
 	r.Segments = segments
 	if err := judge(data, r, l); err != nil {
-		if _, ok := errors.AsType[*telemetry.NewerSchemaError](err); ok {
+		_, newer := errors.AsType[*telemetry.NewerSchemaError](err)
+		switch reason := telemetry.ReasonOf(err); {
+		case newer:
 			b.postpone(n, position, data)
-		} else {
-			b.refuse(n, position, telemetry.ReasonOf(err))
+		case l.doubt && reason == telemetry.RejectHour:
+			m.fate = fateAgain
+			m.counts.doubted++
+		default:
+			b.refuse(n, position, reason)
 		}
 		return true
 	}

@@ -24,6 +24,8 @@ type Warehouse interface {
 	CountRejects(ctx context.Context, rejects []warehouse.Reject) error
 	// DropExpired deletes the weeks that began more than retention before now.
 	DropExpired(ctx context.Context, now time.Time, retention time.Duration) (warehouse.Dropped, error)
+	// Now is the time by the warehouse's clock.
+	Now(ctx context.Context) (time.Time, error)
 	// Deduplicates tells whether the server recognises a block that it has stored by its token.
 	Deduplicates() bool
 }
@@ -41,7 +43,7 @@ type Config struct {
 	StopWait  time.Duration       // longest time to finish the batches in hand after Run's context ends. Default 20 s
 	MinCell   int                 // k: reports that a day, origin, region and network need before the region is stored. 1 = always. Default 50
 	Retention time.Duration       // age at which reports are deleted, and refused. Default 90 days
-	Now       func() time.Time    // what is compared with the hours of reports. Default time.Now; tests move it
+	Now       func() time.Time    // this machine's clock. Default time.Now; tests move it
 	Logger    *slog.Logger        // told of faults that are being waited out. Default: none
 	Metrics   prometheus.Registerer
 }

@@ -23,6 +23,7 @@ func (s *sink) InsertBlock(_ context.Context, b warehouse.Block) error {
 }
 func (s *sink) CountRejects(context.Context, []warehouse.Reject) error { return nil }
 func (s *sink) Deduplicates() bool                                     { return false }
+func (s *sink) Now(context.Context) (time.Time, error)                 { return time.Now(), nil }
 func (s *sink) DropExpired(context.Context, time.Time, time.Duration) (warehouse.Dropped, error) {
 	return warehouse.Dropped{}, nil
 }
@@ -124,7 +125,7 @@ func BenchmarkDecode(b *testing.B) {
 	for b.Loop() {
 		i.recent = newRecent() // or they would be copies
 		for left := messages; len(left) > 0; left = left[len(w.block.messages):] {
-			w.load(left)
+			w.load(b.Context(), left)
 			if err := w.persist(b.Context()); err != nil {
 				b.Fatal(err)
 			}

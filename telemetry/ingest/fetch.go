@@ -41,13 +41,14 @@ type batch struct {
 func newSource() *source { return &source{turn: make(chan struct{}, 1)} }
 
 // get is the consumer, set up if need be.
-func (s *source) get(ctx context.Context, js jetstream.JetStream, cfg jetstream.ConsumerConfig, b *batch) error {
+func (s *source) get(ctx context.Context, i *Ingest, b *batch) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.consumer == nil {
 		ctx, cancel := context.WithTimeout(ctx, setupWait)
 		defer cancel()
-		stream, err := js.Stream(ctx, streamName)
+		cfg := i.consumerConfig()
+		stream, err := i.cfg.JetStream.Stream(ctx, streamName)
 		if err != nil {
 			return fmt.Errorf("find stream %s: %w%s", streamName, err, hint(err))
 		}
@@ -55,6 +56,7 @@ func (s *source) get(ctx context.Context, js jetstream.JetStream, cfg jetstream.
 		if err != nil {
 			return fmt.Errorf("set up consumer %s of stream %s: %w%s", cfg.Durable, streamName, err, hint(err))
 		}
+		i.countLapsed(stream.CachedInfo(), consumer.CachedInfo())
 		s.consumer, s.stream, s.made = consumer, stream.CachedInfo().Created, consumer.CachedInfo().Created
 	}
 	b.consumer, b.stream, b.made = s.consumer, s.stream, s.made
@@ -106,7 +108,7 @@ func (w *worker) fetch(ctx context.Context) error {
 		// A request now would wait in the connection's buffer and be answered when nobody listens any more.
 		return errors.New("not connected to NATS")
 	}
-	if err := w.source.get(ctx, w.cfg.JetStream, w.consumerConfig(), b); err != nil {
+	if err := w.source.get(ctx, w.Ingest, b); err != nil {
 		return err
 	}
 	w.touched = time.Now()

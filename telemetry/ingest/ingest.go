@@ -16,6 +16,7 @@ type Ingest struct {
 	source  *source
 	recent  *recent
 	cells   *cells
+	clocks  *clocks
 	stats   tally
 	running atomic.Bool
 
@@ -33,7 +34,9 @@ func New(cfg Config) (*Ingest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure ingest: %w", err)
 	}
-	return &Ingest{cfg: cfg, metrics: m, source: newSource(), recent: newRecent(), cells: newCells(cfg.MinCell)}, nil
+	i := &Ingest{cfg: cfg, metrics: m, source: newSource(), recent: newRecent(), cells: newCells(cfg.MinCell)}
+	i.clocks = &clocks{own: cfg.Now, ask: i.askClocks, log: cfg.Logger, gap: m.clockGap.Set, wait: min(askWait, cfg.AckWait/4)}
+	return i, nil
 }
 
 // Run is New followed by Ingest.Run.
@@ -59,6 +62,7 @@ func (i *Ingest) Run(ctx context.Context) error {
 		wg.Go(func() { errs[n] = i.newWorker().run(ctx) })
 	}
 	wg.Go(func() { i.expire(ctx) })
+	wg.Go(func() { i.watch(ctx) })
 	wg.Wait()
 	return errors.Join(errs...)
 }
@@ -102,7 +106,7 @@ func (w *worker) finish(ctx context.Context) error {
 	for left := w.batch.messages; len(left) > 0 || w.cells.waiting() && hand.Err() == nil; {
 		began := time.Now()
 		w.batch.left = left
-		w.load(left)
+		w.load(hand, left)
 		if len(left) == 0 && len(w.block.reports) == 0 { // another worker has taken them
 			return nil
 		}
@@ -130,10 +134,12 @@ func (w *worker) finish(ctx context.Context) error {
 }
 
 // load makes the next block from what is left of the batch.
-func (w *worker) load(left []message) {
+func (w *worker) load(ctx context.Context, left []message) {
 	b := &w.block
-	now := w.cfg.Now()
-	l := limits{now: now, oldest: OldestHour(now, w.cfg.Retention), most: w.cfg.Batch, recent: w.recent}
+	at := w.clocks.look(ctx, askEvery)
+	l := limits{
+		now: at.earliest, oldest: OldestHour(at.latest, w.cfg.Retention), doubt: !at.agreed, most: w.cfg.Batch, recent: w.recent,
+	}
 	part := left
 	if w.cfg.Warehouse.Deduplicates() {
 		part = left[:firstRange(left)]

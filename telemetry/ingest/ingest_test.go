@@ -247,6 +247,7 @@ func (s *stuck) InsertBlock(context.Context, warehouse.Block) error {
 }
 func (s *stuck) CountRejects(context.Context, []warehouse.Reject) error { return nil }
 func (s *stuck) Deduplicates() bool                                     { return false }
+func (s *stuck) Now(context.Context) (time.Time, error)                 { return time.Now(), nil }
 func (s *stuck) DropExpired(context.Context, time.Time, time.Duration) (warehouse.Dropped, error) {
 	return warehouse.Dropped{}, nil
 }

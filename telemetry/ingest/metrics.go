@@ -11,8 +11,9 @@ import (
 type metrics struct {
 	messages, received, stored, duplicates, returned prometheus.Counter
 	withheld, revealed, expired, batches             prometheus.Counter
+	doubted, lapsed                                  prometheus.Counter
 	rejected, retries                                *prometheus.CounterVec
-	waiting                                          prometheus.Gauge
+	waiting, clockGap                                prometheus.Gauge
 	batchSeconds, lagSeconds                         prometheus.Histogram
 }
 
@@ -34,10 +35,15 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Name: "attune_ingest_rejected_total", Help: "Reports refused, by reason.",
 		}, []string{"reason"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "attune_ingest_retries_total", Help: "Faults that were waited out, by step: fetch, insert, publish, acknowledge, expire.",
+			Name: "attune_ingest_retries_total", Help: "Faults that were waited out, by step: fetch, insert, publish, acknowledge, expire, watch.",
 		}, []string{"step"}),
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "attune_ingest_waiting", Help: "Reports of a newer schema that wait in the stream for a newer reader.",
+		}),
+		doubted: counter("doubted_total", "Deliveries of reports whose hour could not be judged, because clocks disagree: they come again."),
+		lapsed:  counter("lapsed_total", "Messages that the stream deleted before anybody had stored them."),
+		clockGap: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "attune_ingest_clock_gap_seconds", Help: "How far the clocks of this machine, the stream and the warehouse are apart.",
 		}),
 		batchSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "attune_ingest_batch_seconds", Help: "From a block taken in hand to a block stored.",
@@ -56,7 +62,7 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	}
 	for _, c := range []prometheus.Collector{
 		m.messages, m.received, m.stored, m.duplicates, m.returned, m.withheld, m.revealed, m.expired, m.batches,
-		m.rejected, m.retries, m.waiting, m.batchSeconds, m.lagSeconds,
+		m.doubted, m.lapsed, m.clockGap, m.rejected, m.retries, m.waiting, m.batchSeconds, m.lagSeconds,
 	} {
 		if err := registry.Register(c); err != nil {
 			return nil, err

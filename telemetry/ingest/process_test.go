@@ -34,6 +34,7 @@ func (w *world) newProcess(workers, batch int) *process {
 		panic(err)
 	}
 	i.recent.capacity = 4
+	i.TrustClock()
 	i.afterInsert = func() error { return nil }
 	p.ingest = i
 	for range workers {
@@ -103,6 +104,8 @@ func (p *process) CountRejects(_ context.Context, rejects []warehouse.Reject) er
 }
 
 func (p *process) Deduplicates() bool { return p.world.tokens != nil }
+
+func (p *process) Now(context.Context) (time.Time, error) { return p.ingest.cfg.Now(), nil }
 
 func (p *process) DropExpired(context.Context, time.Time, time.Duration) (warehouse.Dropped, error) {
 	return warehouse.Dropped{}, nil

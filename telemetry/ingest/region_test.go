@@ -199,7 +199,7 @@ func TestRetentionMovesOn(t *testing.T) {
 	run := func(at time.Time, hours ...uint32) ingest.Stats {
 		t.Helper()
 		cfg.Now = func() time.Time { return at }
-		i, stop := start(t, cfg)
+		i, stop := start(t, cfg, (*ingest.Ingest).TrustClock)
 		for _, h := range hours {
 			r := validReport(rng)
 			r.Hour = h

@@ -24,11 +24,16 @@ func OldestHour(now time.Time, retention time.Duration) uint32 {
 }
 
 // expire deletes what is older than the limit, once at the start and then every hour, until ctx ends. A fault is waited
-// out.
+// out, and so is a clock that nobody confirms.
 func (i *Ingest) expire(ctx context.Context) {
 	pause := backoff{most: expirePause}
 	for ctx.Err() == nil {
-		now := i.cfg.Now()
+		at := i.clocks.look(ctx, 0)
+		if !at.agreed { // what is deleted by a wrong clock is gone
+			pause.sleep(ctx)
+			continue
+		}
+		now := at.own
 		// The cells first: what is stored from now on must not build on reports that are about to go.
 		i.cells.expire(dayOf(OldestHour(now, i.cfg.Retention)))
 		dropped, err := i.cfg.Warehouse.DropExpired(ctx, now, i.cfg.Retention)

@@ -49,6 +49,7 @@ func TestDeletesEveryHour(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		i.TrustClock()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); i.expire(ctx) }()

@@ -19,6 +19,8 @@ type Stats struct {
 	Duplicates uint64 // reports left out because they were stored just before
 	Waiting    uint64 // single reports of a newer schema that went back to the stream and have not been stored since, at most 65,536
 	Returned   uint64 // reports of a newer schema in packs, each delivery, that were to go back to the stream as messages of their own
+	Doubted    uint64 // reports, each delivery, that would be refused for their hour while clocks disagree: they come again
+	Lapsed     uint64 // messages that the stream deleted before anybody had stored them, as far as this Ingest has seen
 	Withheld   uint64 // of Stored: without their region, because too few reports of the day had it
 	Revealed   uint64 // of Withheld: inserted again with their region, when enough others had come
 	Expired    uint64 // rows of reports deleted for their age, by this Ingest
@@ -29,14 +31,17 @@ type Stats struct {
 type tally struct {
 	mu       sync.Mutex
 	stats    Stats
-	waiting  map[uint64]struct{} // numbers of the messages in Stats.Waiting
+	waiting  map[uint64]time.Time // numbers of the messages in Stats.Waiting, and when the stream received them
+	made     time.Time            // the stream
+	seen     uint64               // numbers of it up to this one are not looked at again
 	rejected map[telemetry.RejectReason]uint64
 }
 
 // maxWaiting bounds the numbers that are remembered of messages that wait.
 const maxWaiting = 1 << 16
 
-// Stats tells what has been done so far. Received = Stored + Rejected + Duplicates + Returned + deliveries that wait.
+// Stats tells what has been done so far. Received = Stored + Rejected + Duplicates + Returned + Doubted + deliveries
+// that wait.
 func (i *Ingest) Stats() Stats {
 	i.stats.mu.Lock()
 	defer i.stats.mu.Unlock()
@@ -59,6 +64,7 @@ func (w *worker) count(began time.Time) {
 		m := &b.messages[i]
 		all.received += m.counts.received
 		all.copies += m.counts.copies
+		all.doubted += m.counts.doubted
 		if m.received.Before(oldest) {
 			oldest = m.received
 		}
@@ -73,14 +79,14 @@ func (w *worker) count(began time.Time) {
 	t := &w.stats
 	t.mu.Lock()
 	if t.waiting == nil {
-		t.waiting, t.rejected = make(map[uint64]struct{}), make(map[telemetry.RejectReason]uint64)
+		t.waiting, t.rejected = make(map[uint64]time.Time), make(map[telemetry.RejectReason]uint64)
 	}
 	for i := range b.messages {
 		switch m := &b.messages[i]; {
 		case m.fate != fateNewer:
 			delete(t.waiting, m.sequence)
 		case len(t.waiting) < maxWaiting:
-			t.waiting[m.sequence] = struct{}{}
+			t.waiting[m.sequence] = m.received
 		}
 	}
 	for _, r := range b.rejects {
@@ -91,6 +97,7 @@ func (w *worker) count(began time.Time) {
 	s.Received += all.received
 	s.Stored += uint64(b.own)
 	s.Duplicates += all.copies
+	s.Doubted += all.doubted
 	s.Returned += uint64(len(b.newer))
 	s.Withheld += withheld
 	s.Revealed += revealed
@@ -103,6 +110,7 @@ func (w *worker) count(began time.Time) {
 	m.received.Add(float64(all.received))
 	m.stored.Add(float64(b.own))
 	m.duplicates.Add(float64(all.copies))
+	m.doubted.Add(float64(all.doubted))
 	m.returned.Add(float64(len(b.newer)))
 	m.withheld.Add(float64(withheld))
 	m.revealed.Add(float64(revealed))

@@ -20,6 +20,7 @@ type Warehouse struct {
 	where    string // hosts, database and user, for messages; never the password
 	database string
 	version  driver.ServerVersion
+	quorum   bool // inserts wait for the majority of replicas
 
 	lockBeat, lockStale time.Duration // of a migration
 }
@@ -59,6 +60,7 @@ func Open(ctx context.Context, dsn string) (*Warehouse, error) {
 		var version *driver.ServerVersion
 		if version, err = w.conn.ServerVersion(); err == nil {
 			w.version = *version
+			err = w.askQuorum(ctx)
 		}
 	}
 	if err != nil {
@@ -148,6 +150,15 @@ func (w *Warehouse) Ping(ctx context.Context) error {
 		return fmt.Errorf("ping %s: %w", w.where, err)
 	}
 	return nil
+}
+
+// Now is the time by the server's clock, in whole seconds.
+func (w *Warehouse) Now(ctx context.Context) (time.Time, error) {
+	var seconds uint32
+	if err := w.conn.QueryRow(ctx, "SELECT toUInt32(now())").Scan(&seconds); err != nil {
+		return time.Time{}, fmt.Errorf("ask %s for the time: %w", w.where, err)
+	}
+	return time.Unix(int64(seconds), 0), nil
 }
 
 // ServerVersion is the server's version, for example "18.16.1".
