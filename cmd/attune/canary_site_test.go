@@ -79,7 +79,7 @@ func startCanarySite(t *testing.T) *canarySite {
 	s.log = slog.New(slog.NewTextHandler(logFile, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))
 
 	ctx := t.Context()
-	s.backends, err = loop.Open(ctx, s.config, loop.NeedNATS|loop.NeedWarehouse, 0, s.log)
+	s.backends, err = loop.Open(ctx, s.config, loop.NeedNATS|loop.NeedWarehouse|loop.MakeTables, 0, s.log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +258,7 @@ func (s *canarySite) reopen() *canarySite {
 	s.t.Helper()
 	again := &canarySite{t: s.t, root: s.root, config: s.config, log: s.log, metrics: s.metrics}
 	var err error
-	if again.backends, err = loop.Open(s.t.Context(), s.config, loop.NeedNATS|loop.NeedWarehouse, 0, s.log); err != nil {
+	if again.backends, err = loop.Open(s.t.Context(), s.config, loop.NeedNATS|loop.NeedWarehouse|loop.MakeTables, 0, s.log); err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { _ = again.backends.Close() })

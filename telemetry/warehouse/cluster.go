@@ -37,6 +37,21 @@ func (w *Warehouse) distributed(ctx context.Context, table string) (distributedT
 	return distributedTable{parts[1], parts[2], parts[3]}, nil
 }
 
+// askQuorum decides whether inserts are to wait for the majority of the replicas of a shard, so that no single one takes
+// what was acknowledged with it. A quorum that the operator has put into the user's profile, or forbids to change, stays.
+// Tables that are not replicated have no use for it.
+func (w *Warehouse) askQuorum(ctx context.Context) error {
+	if !w.features().quorum {
+		return nil
+	}
+	free, err := w.strings(ctx, "SELECT name FROM system.settings WHERE name = 'insert_quorum' AND value = '0' AND readonly = 0")
+	if err != nil {
+		return fmt.Errorf("look for a quorum of inserts: %w", err)
+	}
+	w.quorum = len(free) > 0
+	return nil
+}
+
 // onCluster has a statement executed by every server of a cluster.
 func onCluster(name string) string { return " ON CLUSTER " + quoteName(name) }
 

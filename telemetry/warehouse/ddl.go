@@ -32,8 +32,7 @@ func DDL(server, cluster string, s Settings) ([]string, error) {
 		return append(append(list, views(s)...), d.createSettingsView("", s)), nil
 	}
 	if !d.tokens {
-		last := featureList[len(featureList)-1]
-		return nil, fmt.Errorf("tables of a cluster for ClickHouse %s: the form for clusters needs %d.%d or newer", server, last.major, last.minor)
+		return nil, fmt.Errorf("tables of a cluster for ClickHouse %s: the form for clusters needs %s or newer", server, tokensSince())
 	}
 	return d.clusterDDL(cluster, s), nil
 }

@@ -15,6 +15,7 @@ type features struct {
 	ttl        bool // rows past their time are deleted by the server itself
 	codecs     bool // a compression per column
 	tokens     bool // the same block inserted twice under the same token is stored once
+	quorum     bool // an insert may wait for the majority of replicas, however many there are
 	async      bool // inserts that are answered before they are stored, which are to be switched off
 }
 
@@ -37,6 +38,18 @@ var featureList = []struct {
 	{"an insert is on the disk when it is answered (fsync_after_insert)", 20, 10, func(f *features) *bool { return &f.fsync }},
 	{"no insert is answered before it is stored, whatever the server prefers (async_insert)", 22, 3, func(f *features) *bool { return &f.async }},
 	{"a block inserted twice is stored once (insert_deduplication_token)", 22, 3, func(f *features) *bool { return &f.tokens }},
+	{"in a cluster an insert is on most replicas when it is answered (insert_quorum = 'auto')", 23, 3, func(f *features) *bool { return &f.quorum }},
+}
+
+// tokensSince is the first release that tokens are used on.
+func tokensSince() string {
+	var f features
+	for _, known := range featureList {
+		if known.field(&f) == &f.tokens {
+			return fmt.Sprintf("%d.%d", known.major, known.minor)
+		}
+	}
+	return ""
 }
 
 // featuresOf is what a server of a version can do.
@@ -57,9 +70,9 @@ func (f features) list() []Feature {
 	return list
 }
 
-// insertSettings go with an insert: nothing may be answered before it is stored, and reports of very different weeks must
-// not fail the block they are in.
-func (f features) insertSettings(token string) clickhouse.Settings {
+// insertSettings go with an insert: nothing may be answered before it is stored, with a quorum by most replicas, and
+// reports of very different weeks must not fail the block they are in.
+func (f features) insertSettings(token string, quorum bool) clickhouse.Settings {
 	settings := clickhouse.Settings{}
 	if f.partitions {
 		settings["max_partitions_per_insert_block"] = 0
@@ -70,6 +83,9 @@ func (f features) insertSettings(token string) clickhouse.Settings {
 	}
 	if f.tokens && token != "" {
 		settings["insert_deduplication_token"] = token
+	}
+	if quorum {
+		settings["insert_quorum"] = "auto"
 	}
 	return settings
 }

@@ -24,6 +24,10 @@ var readers = map[string]func(t *testing.T, w *warehouse.Warehouse) any{
 		c.Rows, c.Duplicates = 0, 0 // when copies are merged is the server's affair
 		return must(t, c, err)
 	},
+	"Now": func(t *testing.T, w *warehouse.Warehouse) any {
+		now, err := w.Now(t.Context())
+		return time.Since(must(t, now, err)).Abs() < time.Minute
+	},
 	"CallQualities": func(t *testing.T, w *warehouse.Warehouse) any {
 		var all [][]warehouse.CallQuality
 		for _, f := range filters {
@@ -107,6 +111,8 @@ var otherMethods = map[string]string{
 	"CountRejects":  "TestReadersAgree",
 	"Migrate":       "TestReadersAgree",
 	"MigrateWith":   "TestMigrateFromVersion1",
+	"Loosen":        "TestMigrateWithOtherSettings",
+	"Check":         "TestMigrateWithOtherSettings",
 	"DropExpired":   "TestDropExpired",
 }
 

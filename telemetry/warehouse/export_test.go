@@ -149,13 +149,19 @@ func OnConn(conn driver.Conn, database string, major, minor uint64) *Warehouse {
 	return w
 }
 
+// Quorum is whether inserts wait for most replicas.
+func (w *Warehouse) Quorum(ctx context.Context) (bool, error) {
+	err := w.askQuorum(ctx)
+	return w.quorum, err
+}
+
 // InsertSettings are the settings an insert has on a server of a version.
 func InsertSettings(major, minor uint64, token string) map[string]any {
-	return featuresOf(major, minor).insertSettings(token)
+	return featuresOf(major, minor).insertSettings(token, featuresOf(major, minor).quorum)
 }
 
 // MethodsForTests are the methods of a Warehouse that this file adds.
-var MethodsForTests = []string{"RawInsert", "LockTimes", "DieAfter", "DieAfterNew", "LockMigration"}
+var MethodsForTests = []string{"RawInsert", "LockTimes", "DieAfter", "DieAfterNew", "LockMigration", "Quorum"}
 
 // SmallRowGroups makes Parquet files of row groups of n rows.
 func SmallRowGroups(n int64) (restore func()) {

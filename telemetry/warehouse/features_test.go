@@ -119,7 +119,7 @@ func TestMigrateAfterAnUpgradeOfTheServer(t *testing.T) {
 	}
 	for _, retention := range []time.Duration{90 * 24 * time.Hour, 100 * 24 * time.Hour} {
 		w := d.open()
-		if err := w.MigrateWith(t.Context(), warehouse.Settings{Retention: retention}); err != nil {
+		if err := w.Loosen(t.Context(), warehouse.Settings{Retention: retention}); err != nil {
 			t.Fatal(err)
 		}
 		got := engine()
@@ -134,6 +134,20 @@ func TestMigrateAfterAnUpgradeOfTheServer(t *testing.T) {
 		if counts, err := w.Counts(t.Context()); err != nil || counts.Reports != 20 {
 			t.Errorf("%+v, %v", counts, err)
 		}
+	}
+}
+
+// Where the server knows majorities, inserts wait for one; TestTokens inserts with that setting.
+func TestQuorum(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, empty func(testing.TB) database) {
+		w := empty(t).open()
+		if got, err := w.Quorum(t.Context()); err != nil || got != w.Deduplicates() { // 18.16 knows neither, a current server both
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+	if got := warehouse.InsertSettings(engineMajor, engineMinor, "")["insert_quorum"]; got != "auto" {
+		t.Errorf("a current server is asked for a quorum of %v", got)
 	}
 }
 

@@ -115,7 +115,7 @@ func (w *Warehouse) CountRejects(ctx context.Context, rejects []Reject) error {
 
 // insert sends one block. A batch whose Send failed is never sent again: its rows may have arrived.
 func (w *Warehouse) insert(ctx context.Context, query, token string, fill func(driver.Batch) error) error {
-	if settings := w.features().insertSettings(token); len(settings) > 0 {
+	if settings := w.features().insertSettings(token, w.quorum); len(settings) > 0 {
 		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(settings))
 	}
 	batch, err := w.conn.PrepareBatch(ctx, query)

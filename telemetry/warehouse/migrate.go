@@ -31,6 +31,39 @@ func (e *NewerSchemaError) Error() string {
 		e.Where, e.Version, schemaVersion)
 }
 
+// OlderSchemaError says that there are no tables, or that they are those of an older program.
+type OlderSchemaError struct {
+	Where   string // the database
+	Version uint32 // of its tables; 0 when there are none
+}
+
+func (e *OlderSchemaError) Error() string {
+	if e.Version == 0 {
+		return e.Where + " has no tables of reports: start `attune up` or `attune ingest` there, or run `attune warehouse migrate`"
+	}
+	return fmt.Sprintf("%s has schema version %d, this program needs %d: run `attune warehouse migrate` with the configuration of whoever "+
+		"stores the reports there", e.Where, e.Version, schemaVersion)
+}
+
+// LooserSettingsError says that settings would promise less to the people whose calls are in the tables than the tables
+// were made for.
+type LooserSettingsError struct {
+	Where       string // the database
+	Made, Asked Settings
+}
+
+func (e *LooserSettingsError) Error() string {
+	days := func(s Settings) string { return fmt.Sprintf("%g days", s.Retention.Hours()/24) }
+	return fmt.Sprintf("%s was made to show regions and groups of %d reports or more and to keep reports for %s, not %d and %s: "+
+		"people were promised the former. Correct privacy.minCell and privacy.retention, or change the promise for everybody with "+
+		"`attune warehouse migrate --loosen`", e.Where, e.Made.MinCell, days(e.Made), e.Asked.MinCell, days(e.Asked))
+}
+
+// looser reports whether s promises less than was promised.
+func (s Settings) looser(promised Settings) bool {
+	return s.MinCell < promised.MinCell || s.Retention > promised.Retention
+}
+
 // Settings are what tables and views are made for.
 type Settings struct {
 	// MinCell is k: the views for people do not show groups of fewer reports. 0 means 50.
@@ -97,7 +130,32 @@ func (w *Warehouse) Migrate(ctx context.Context) error { return w.MigrateWith(ct
 // an older version are copied, readers and writers get an error that says a table does not exist, and are right to try
 // again. Tables of a newer program are left alone and give a NewerSchemaError. The tables of a cluster are not changed:
 // what is missing there is an error that says how to make it.
+//
+// A smaller MinCell or a longer Retention than the tables have is a LooserSettingsError, and nothing is changed. (After a
+// migration that was interrupted nobody knows what they had.)
 func (w *Warehouse) MigrateWith(ctx context.Context, s Settings) error {
+	return w.migrate(ctx, s, false)
+}
+
+// Loosen is MigrateWith also for settings that promise less.
+func (w *Warehouse) Loosen(ctx context.Context, s Settings) error { return w.migrate(ctx, s, true) }
+
+// Check is nil where the tables are those of this program, whatever their settings; otherwise it is an OlderSchemaError
+// or a NewerSchemaError. It changes nothing.
+func (w *Warehouse) Check(ctx context.Context) error {
+	have, err := w.SchemaVersion(ctx)
+	switch {
+	case err != nil:
+		return err
+	case have > schemaVersion:
+		return &NewerSchemaError{Where: w.where, Version: have}
+	case have < schemaVersion:
+		return &OlderSchemaError{Where: w.where, Version: have}
+	}
+	return nil
+}
+
+func (w *Warehouse) migrate(ctx context.Context, s Settings, loosen bool) error {
 	s = s.withDefaults()
 	if err := s.validate(); err != nil {
 		return err
@@ -119,6 +177,13 @@ func (w *Warehouse) MigrateWith(ctx context.Context, s Settings) error {
 	defer lock.release()
 	if done, err := w.upToDate(lock.ctx, d.digest(s)); done || err != nil {
 		return err
+	}
+	made, err := w.madeFor(lock.ctx)
+	if err != nil {
+		return err
+	}
+	if !loosen && made.MinCell > 0 && s.looser(made) {
+		return &LooserSettingsError{Where: w.where, Made: made, Asked: s}
 	}
 	m := &migrator{warehouse: w, lock: lock, dialect: d, settings: s}
 	if err := m.run(lock.ctx); err != nil {
@@ -166,6 +231,19 @@ func (w *Warehouse) refuseNewer(ctx context.Context) error {
 		err = &NewerSchemaError{Where: w.where, Version: have}
 	}
 	return err
+}
+
+// madeFor is what the tables and views were made for; zero where that is not known.
+func (w *Warehouse) madeFor(ctx context.Context) (Settings, error) {
+	var minCell, seconds uint64
+	err := w.conn.QueryRow(ctx, "SELECT min_cell, retention_seconds FROM "+settingsView).Scan(&minCell, &seconds)
+	if isException(err, codeUnknownTable) {
+		return Settings{}, nil
+	}
+	if err != nil {
+		return Settings{}, fmt.Errorf("read the settings of the tables of %s: %w", w.where, err)
+	}
+	return Settings{MinCell: int(minCell), Retention: time.Duration(seconds) * time.Second}, nil
 }
 
 // SchemaVersion is the version of the tables in the database; 0 when there are none.

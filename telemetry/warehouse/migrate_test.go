@@ -376,8 +376,14 @@ func TestMigrateWithOtherSettings(t *testing.T) {
 func testMigrateWithOtherSettings(t *testing.T, empty func(testing.TB) database) {
 	d := empty(t)
 	w, conn := d.open(), d.conn
+	if err := w.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "has no tables of reports") {
+		t.Errorf("an empty database: %v", err)
+	}
 	if err := w.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if err := w.Check(t.Context()); err != nil {
+		t.Error(err)
 	}
 	made := func() string {
 		return rowsOf(t, conn, "SELECT min_cell, retention_seconds, digest FROM schema_settings")[0]
@@ -386,7 +392,18 @@ func testMigrateWithOtherSettings(t *testing.T, empty func(testing.TB) database)
 	if err := w.Migrate(t.Context()); err != nil || made() != first {
 		t.Errorf("%v, %s", err, made())
 	}
-	if err := w.MigrateWith(t.Context(), warehouse.Settings{MinCell: 7, Retention: 30 * 24 * time.Hour}); err != nil {
+	// Whoever asks for less than people were promised must say so.
+	for _, looser := range []warehouse.Settings{{MinCell: 49}, {Retention: 91 * 24 * time.Hour}, {MinCell: 7, Retention: 30 * 24 * time.Hour}} {
+		var fault *warehouse.LooserSettingsError
+		err := w.MigrateWith(t.Context(), looser)
+		if !errors.As(err, &fault) || !strings.Contains(err.Error(), "attune warehouse migrate --loosen") || made() != first {
+			t.Errorf("%+v: %v, and the tables are made for %s", looser, err, made())
+		}
+	}
+	if err := w.MigrateWith(t.Context(), warehouse.Settings{MinCell: 60, Retention: 40 * 24 * time.Hour}); err != nil {
+		t.Errorf("more than was promised: %v", err)
+	}
+	if err := w.Loosen(t.Context(), warehouse.Settings{MinCell: 7, Retention: 30 * 24 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	if got := made(); !strings.HasPrefix(got, "7 | 2592000 | ") {

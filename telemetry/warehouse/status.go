@@ -46,12 +46,11 @@ func (w *Warehouse) Status(ctx context.Context) (Status, error) {
 	} else if cluster.name != "" {
 		s.Cluster = cluster.name
 	}
-	var minCell uint64
-	err = w.conn.QueryRow(ctx, "SELECT min_cell, retention_seconds FROM "+settingsView).Scan(&minCell, &s.RetentionSeconds)
-	if err != nil && !isException(err, codeUnknownTable) {
-		return s, fmt.Errorf("read the settings of the tables of %s: %w", w.where, err)
+	made, err := w.madeFor(ctx)
+	if err != nil {
+		return s, err
 	}
-	s.MinCell = int(minCell)
+	s.MinCell, s.RetentionSeconds = made.MinCell, uint64(made.Retention/time.Second)
 	s.Tables, err = w.tableStatus(ctx)
 	if err != nil {
 		return s, fmt.Errorf("look at the tables of %s: %w", w.where, err)

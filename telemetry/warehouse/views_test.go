@@ -153,7 +153,7 @@ func TestViewsAreMadeAgainForAnotherK(t *testing.T) {
 	w, conn := migratedFor(t, 1)
 	insert(t, w, crowd(rand.New(rand.NewPCG(27, 28)), 30, model.NetworkWiFi, "PT")...)
 	for _, step := range []struct{ k, want int }{{30, 30}, {31, 0}, {1, 30}} {
-		if err := w.MigrateWith(t.Context(), warehouse.Settings{MinCell: step.k}); err != nil {
+		if err := w.Loosen(t.Context(), warehouse.Settings{MinCell: step.k}); err != nil {
 			t.Fatal(err)
 		}
 		if n := scalar[uint64](t, conn, "SELECT count() FROM segments"); n != uint64(step.want) {

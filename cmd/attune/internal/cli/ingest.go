@@ -18,14 +18,15 @@ func newIngest(s *settings) *cobra.Command {
 		Long: "Takes reports off the stream CALLS, inserts them in batches, and acknowledges them once they are stored. Any number\n" +
 			"of these may share the work. Faults of either server are waited out; a report that is not valid is counted, not kept.\n" +
 			"A region is stored once a day and network type have privacy.minCell reports of it, and reports older than\n" +
-			"privacy.retention are deleted every hour.",
+			"privacy.retention are deleted every hour. It makes the tables, and refuses to start with a privacy.minCell or\n" +
+			"privacy.retention that promises less than the tables were made for (see \"attune warehouse migrate\").",
 		Example: "  attune ingest --nats nats://nats:4222 --clickhouse clickhouse://writer:secret@db:9000/attune",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
 			if every <= 0 {
 				return usageError{fmt.Errorf("--every: %v, want more than 0", every)}
 			}
-			backends, err := loop.Open(ctx, s.config, loop.NeedNATS|loop.NeedWarehouse|loop.Patient, 0, s.log)
+			backends, err := loop.Open(ctx, s.config, loop.NeedNATS|loop.NeedWarehouse|loop.MakeTables|loop.Patient, 0, s.log)
 			if err != nil {
 				return err
 			}

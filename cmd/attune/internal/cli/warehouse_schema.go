@@ -79,14 +79,16 @@ func printWarehouseStatus(out io.Writer, s *warehouse.Status) error {
 }
 
 func newWarehouseMigrate(s *settings) *cobra.Command {
-	var asJSON bool
+	var asJSON, loosen bool
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring tables and views up to this program and its settings",
 		Long: "Makes what is missing and moves the rows of an older version. It may be interrupted and run again, and run by several\n" +
-			"programs at once. Programs that store reports do the same when they start. The tables of a cluster are made from\n" +
-			"what \"attune warehouse ddl --cluster\" prints instead.",
-		Example: "  attune warehouse migrate --clickhouse clickhouse://owner:secret@db:9000/attune",
+			"programs at once. \"attune up\" and \"attune ingest\" do the same when they start, and nobody else does. A smaller\n" +
+			"privacy.minCell or a longer privacy.retention than the tables have breaks a promise to the people whose calls are in\n" +
+			"them, so that takes --loosen. The tables of a cluster are made from what \"attune warehouse ddl --cluster\" prints\n" +
+			"instead.",
+		Example: "  attune warehouse migrate --config attune.yaml --clickhouse clickhouse://owner:secret@db:9000/attune",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
 			backends, err := loop.Open(ctx, s.config, loop.NeedWarehouse|loop.AsItIs, 0, s.log)
@@ -98,8 +100,12 @@ func newWarehouseMigrate(s *settings) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			migrate := backends.Warehouse.MigrateWith
+			if loosen {
+				migrate = backends.Warehouse.Loosen
+			}
 			stop := s.watch(lasting("migrating"))
-			err = backends.Warehouse.MigrateWith(ctx, loop.WarehouseSettings(s.config))
+			err = migrate(ctx, loop.WarehouseSettings(s.config))
 			stop()
 			if err != nil {
 				return err
@@ -121,6 +127,7 @@ func newWarehouseMigrate(s *settings) *cobra.Command {
 	}
 	s.warehouseFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&loosen, "loosen", false, "allow a smaller k or a longer retention than the tables have")
 	return cmd
 }
 

@@ -137,7 +137,7 @@ func (r *run) prepare(ctx context.Context) error {
 	r.config.Rollout.Ramp = []int{50} // half and half at once: there is no one to protect
 
 	r.progress.step("starting NATS (JetStream, synced to disk) and ClickHouse")
-	if r.backends, err = loop.Open(ctx, r.config, loop.NeedNATS|loop.NeedWarehouse, 0, r.options.Log); err != nil {
+	if r.backends, err = loop.Open(ctx, r.config, loop.NeedNATS|loop.NeedWarehouse|loop.MakeTables, 0, r.options.Log); err != nil {
 		return err
 	}
 	if err := loop.EnsureKeys(r.config.KeysDir()); err != nil {

@@ -72,16 +72,19 @@ type Need int
 
 // What a verb may need.
 const (
-	NeedNATS Need = 1 << iota // with the stream of reports
-	NeedWarehouse
-	NeedConnection // to NATS, without setting up the stream: who sends or publishes has no right to
+	NeedNATS       Need = 1 << iota // with the stream of reports
+	NeedWarehouse                   // with the tables of this program, whatever they were made for
+	NeedConnection                  // to NATS, without setting up the stream: who sends or publishes has no right to
 	// Patient waits for external servers that do not answer, as services do; without it that is an error.
 	Patient
-	// AsItIs leaves the tables as they are, of whatever version: for verbs that look and change nothing.
+	// AsItIs takes tables of whatever version, or none.
 	AsItIs
 	// Sole wants servers of its own where none are named: that another process runs some over the data directory is an
 	// error. Without it those are used.
 	Sole
+	// MakeTables makes and migrates the tables for the configuration: for the verbs that store reports. Everybody else
+	// may have a configuration of their own, with another k or retention, which is nobody's but theirs.
+	MakeTables
 )
 
 // natsName is the directory of the embedded NATS, inside the data directory.
@@ -93,8 +96,8 @@ const policySpace = 4 << 30
 // connectTimeout is how long a verb waits for an external server before it says that there is none.
 const connectTimeout = 10 * time.Second
 
-// Open starts or reaches the servers that are needed and prepares the stream and the tables. Port is where an embedded
-// NATS listens on loopback; 0 takes a free one.
+// Open starts or reaches the servers that are needed, makes the stream where it is needed and missing, and the tables
+// where that is asked for. Port is where an embedded NATS listens on loopback; 0 takes a free one.
 func Open(ctx context.Context, c config.Config, need Need, port int, log *slog.Logger) (*Backends, error) {
 	b := &Backends{}
 	if need&(NeedNATS|NeedConnection) != 0 {
@@ -215,10 +218,13 @@ func (b *Backends) openWarehouse(ctx context.Context, c config.Config, need Need
 		return err
 	}
 	b.cleanups = append(b.cleanups, b.Warehouse.Close)
-	if need&AsItIs != 0 {
+	switch {
+	case need&AsItIs != 0:
 		return nil
+	case need&MakeTables != 0:
+		return b.Warehouse.MigrateWith(ctx, WarehouseSettings(c))
 	}
-	return b.Warehouse.MigrateWith(ctx, WarehouseSettings(c))
+	return b.Warehouse.Check(ctx)
 }
 
 // WarehouseSettings are what tables and views are made for.

@@ -33,7 +33,7 @@ const refreshEvery = 4 * time.Hour
 // OpenService starts or reaches the servers and publishes policy 1 where nothing is published. say is told what people
 // should know.
 func OpenService(ctx context.Context, c config.Config, port int, log *slog.Logger, say func(string, ...any)) (*Service, error) {
-	backends, err := Open(ctx, c, NeedNATS|NeedWarehouse|Patient|Sole, port, log)
+	backends, err := Open(ctx, c, NeedNATS|NeedWarehouse|MakeTables|Patient|Sole, port, log)
 	if err != nil {
 		return nil, err
 	}
