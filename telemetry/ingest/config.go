@@ -48,28 +48,36 @@ type Config struct {
 	Metrics   prometheus.Registerer
 }
 
+// The defaults that a configuration of operators has too.
+const (
+	DefaultWorkers = 2
+	DefaultBatch   = 20_000
+	DefaultMaxWait = 500 * time.Millisecond
+	DefaultAckWait = time.Minute
+)
+
+// The greatest values of Config.
+const (
+	MaxWorkers = 64
+	MaxBatch   = 100_000
+)
+
 const (
 	defaultDurable   = "ingest"
-	defaultWorkers   = 2
-	defaultBatch     = 20_000
-	defaultMaxWait   = 500 * time.Millisecond
-	defaultAckWait   = time.Minute
 	defaultNewerWait = 5 * time.Minute
 	defaultStopWait  = 20 * time.Second
 	defaultMinCell   = 50
 	defaultRetention = 90 * 24 * time.Hour
-	maxBatch         = 100_000
-	maxWorkers       = 64
 	maxMinCell       = 10_000
 	leastRetention   = 14 * 24 * time.Hour // a week is deleted as a whole
 )
 
 func (c *Config) setDefaults() {
 	c.Durable = cmp.Or(c.Durable, defaultDurable)
-	c.Workers = cmp.Or(c.Workers, defaultWorkers)
-	c.Batch = cmp.Or(c.Batch, defaultBatch)
-	c.MaxWait = cmp.Or(c.MaxWait, defaultMaxWait)
-	c.AckWait = cmp.Or(c.AckWait, defaultAckWait)
+	c.Workers = cmp.Or(c.Workers, DefaultWorkers)
+	c.Batch = cmp.Or(c.Batch, DefaultBatch)
+	c.MaxWait = cmp.Or(c.MaxWait, DefaultMaxWait)
+	c.AckWait = cmp.Or(c.AckWait, DefaultAckWait)
 	c.NewerWait = cmp.Or(c.NewerWait, defaultNewerWait)
 	c.StopWait = cmp.Or(c.StopWait, defaultStopWait)
 	c.MinCell = cmp.Or(c.MinCell, defaultMinCell)
@@ -96,8 +104,8 @@ func (c *Config) Validate() error {
 		name        string
 		value, most int
 	}{
-		{"Workers", c.Workers, maxWorkers},
-		{"Batch", c.Batch, maxBatch},
+		{"Workers", c.Workers, MaxWorkers},
+		{"Batch", c.Batch, MaxBatch},
 		{"MinCell", c.MinCell, maxMinCell},
 	} {
 		if n.value < 0 || n.value > n.most {

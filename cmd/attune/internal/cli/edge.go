@@ -57,6 +57,7 @@ func newEdge(s *settings) *cobra.Command {
 		override(cmd, "data", data, &s.config.Data)
 		return nil
 	}
+	s.metricsFlag(cmd)
 	return cmd
 }
 
@@ -88,6 +89,12 @@ func (s *settings) edge(ctx context.Context, o edgeOptions, config edge.Config) 
 		front = broker.GateURL(broker.OperatorURL(s.config.NATS, known))
 	}
 	config.Back = back
+	metrics, err := loop.ServeMetrics(s.config.Metrics, s.log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = metrics.Close() }()
+	config.Metrics = metrics.Registerer()
 	if config.Front, err = loop.Connect(ctx, front, "attune-edge", true, s.log); err != nil {
 		return err
 	}

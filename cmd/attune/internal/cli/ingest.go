@@ -31,7 +31,12 @@ func newIngest(s *settings) *cobra.Command {
 				return err
 			}
 			defer func() { _ = backends.Close() }()
-			ingesting, err := loop.StartIngest(ctx, backends, s.config, s.log, nil)
+			metrics, err := loop.ServeMetrics(s.config.Metrics, s.log)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = metrics.Close() }()
+			ingesting, err := loop.StartIngest(ctx, backends, s.config, s.log, metrics.Registerer())
 			if err != nil {
 				return err
 			}
@@ -51,6 +56,7 @@ func newIngest(s *settings) *cobra.Command {
 		},
 	}
 	s.serverFlags(cmd)
+	s.metricsFlag(cmd)
 	cmd.Flags().DurationVar(&every, "every", 10*time.Second, "how often to print the counts")
 	return cmd
 }

@@ -30,6 +30,19 @@ func (s *settings) dataFlag(cmd *cobra.Command) *string {
 	return data
 }
 
+// metricsFlag is for services. It goes after the other flags of the configuration.
+func (s *settings) metricsFlag(cmd *cobra.Command) {
+	metrics := cmd.Flags().String("metrics", "", "address where Prometheus reads /metrics, 127.0.0.1:9464 (default: none)")
+	others := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		override(cmd, "metrics", metrics, &s.config.Metrics)
+		if err := s.config.Validate(); err != nil {
+			return usageError{err}
+		}
+		return others(cmd, args)
+	}
+}
+
 func override(cmd *cobra.Command, flag string, value, setting *string) {
 	if cmd.Flags().Changed(flag) {
 		*setting = *value

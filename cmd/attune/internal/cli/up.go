@@ -56,6 +56,7 @@ func newUp(s *settings) *cobra.Command {
 		},
 	}
 	s.serverFlags(cmd)
+	s.metricsFlag(cmd)
 	cmd.Flags().IntVar(&port, "port", 4222, "port of the embedded NATS on 127.0.0.1; 0 takes a free one")
 	return cmd
 }

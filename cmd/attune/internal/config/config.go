@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -17,6 +19,7 @@ import (
 	"github.com/attune-calls/attune/model"
 	"github.com/attune-calls/attune/policy"
 	"github.com/attune-calls/attune/telemetry"
+	"github.com/attune-calls/attune/telemetry/ingest"
 )
 
 // FileName is where a verb looks for its configuration when --config is not given.
@@ -30,6 +33,8 @@ type Config struct {
 	NATS string `yaml:"nats"`
 	// ClickHouse is the DSN of an external server; empty runs a managed child process.
 	ClickHouse string `yaml:"clickhouse"`
+	// Metrics is the address where "up", "ingest" and "edge" serve Prometheus; empty serves nothing.
+	Metrics string `yaml:"metrics"`
 	// Keys is the directory of the signing keys; empty is "keys" inside Data.
 	Keys string `yaml:"keys"`
 
@@ -53,6 +58,7 @@ func (c *Config) StreamAge() time.Duration { return cmp.Or(c.Stream.MaxAge, c.Pr
 
 // Ingest sets how reports move into ClickHouse.
 type Ingest struct {
+	Workers int           `yaml:"workers"` // batches in hand at once
 	Batch   int           `yaml:"batch"`   // reports in one insert
 	MaxWait time.Duration `yaml:"maxWait"` // how long a report may wait for its batch to fill
 	AckWait time.Duration `yaml:"ackWait"` // after this long without a sign of life a batch goes to another worker
@@ -133,7 +139,7 @@ func Default() Config {
 	return Config{
 		Data:    "attune-data",
 		Stream:  Stream{Replicas: 1, MaxBytes: 4 << 30},
-		Ingest:  Ingest{Batch: 5000, MaxWait: 500 * time.Millisecond, AckWait: 30 * time.Second},
+		Ingest:  Ingest{Workers: ingest.DefaultWorkers, Batch: ingest.DefaultBatch, MaxWait: ingest.DefaultMaxWait, AckWait: ingest.DefaultAckWait},
 		Privacy: Privacy{MinCell: 50, Retention: 90 * 24 * time.Hour, CellCap: 100_000, CellGrowth: 5, CellFloor: 250},
 		Training: Training{
 			Origins: Origins{telemetry.OriginCall}, MinSegments: 500, Every: time.Hour, Seed: 1, PoisonedShare: 0.001,
@@ -180,10 +186,12 @@ func (c *Config) Validate() error {
 		}
 	}
 	check(c.Data != "", "data", `""`, "a directory")
+	check(c.Metrics == "" || isAddress(c.Metrics), "metrics", c.Metrics, "an address to listen on, 127.0.0.1:9464")
 	check(c.Stream.Replicas >= 1 && c.Stream.Replicas <= 5, "stream.replicas", c.Stream.Replicas, "1..5")
 	check(c.Stream.MaxBytes >= 1<<20, "stream.maxBytes", c.Stream.MaxBytes, "at least 1048576")
 	check(c.Stream.MaxAge == 0 || c.Stream.MaxAge >= time.Hour, "stream.maxAge", c.Stream.MaxAge, "at least 1h, or 0 for privacy.retention")
-	check(c.Ingest.Batch >= 1 && c.Ingest.Batch <= 100_000, "ingest.batch", c.Ingest.Batch, "1..100000")
+	check(c.Ingest.Workers >= 1 && c.Ingest.Workers <= ingest.MaxWorkers, "ingest.workers", c.Ingest.Workers, fmt.Sprint("1..", ingest.MaxWorkers))
+	check(c.Ingest.Batch >= 1 && c.Ingest.Batch <= ingest.MaxBatch, "ingest.batch", c.Ingest.Batch, fmt.Sprint("1..", ingest.MaxBatch))
 	check(c.Ingest.MaxWait > 0 && c.Ingest.MaxWait <= time.Minute, "ingest.maxWait", c.Ingest.MaxWait, "above 0 and at most 1m")
 	check(c.Ingest.AckWait >= time.Second && c.Ingest.AckWait <= time.Hour, "ingest.ackWait", c.Ingest.AckWait, "1s..1h")
 	check(c.Privacy.MinCell >= 1 && c.Privacy.MinCell <= 10_000, "privacy.minCell", c.Privacy.MinCell, "1..10000")
@@ -217,6 +225,15 @@ func rises(ramp []int) bool {
 		}
 	}
 	return len(ramp) > 0 && len(ramp) <= 20 && ramp[0] < 100
+}
+
+func isAddress(text string) bool {
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 // Write stores the configuration as a file that Load reads. The addresses of servers are left out: they may hold a

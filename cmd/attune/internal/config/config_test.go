@@ -72,6 +72,8 @@ func TestFaultsNameFileLineAndKey(t *testing.T) {
 		"not YAML":          {"data: [\n", "line"},
 		"out of range":      {"\npolicy: {interval: 1s}\n", "attune.yaml:2: policy.interval: 1s, want 2s..1m"},
 		"two out of range":  {"ingest: {batch: -1, maxWait: 2h}\n", "attune.yaml:1: ingest.maxWait: 2h0m0s"},
+		"no worker":         {"ingest: {workers: 0}\n", "ingest.workers: 0, want 1..64"},
+		"no port":           {"metrics: localhost\n", "metrics: localhost, want an address"},
 		"no replica":        {"stream: {replicas: 0}\n", "stream.replicas: 0, want 1..5"},
 		"short-lived":       {"stream: {maxAge: 1m}\n", "stream.maxAge: 1m0s"},
 		"an origin":         {"training: {origins: [call, rumour]}\n", "attune.yaml:1: training.origins: want a list of call, simulation or import"},

@@ -20,7 +20,7 @@ type Ingesting struct {
 // StartIngest moves reports until Stop, or until ctx ends. Metrics may be nil.
 func StartIngest(ctx context.Context, b *Backends, c config.Config, log *slog.Logger, metrics prometheus.Registerer) (*Ingesting, error) {
 	mover, err := ingest.New(ingest.Config{
-		JetStream: b.JetStream, Warehouse: b.Warehouse, Batch: c.Ingest.Batch, MaxWait: c.Ingest.MaxWait,
+		JetStream: b.JetStream, Warehouse: b.Warehouse, Workers: c.Ingest.Workers, Batch: c.Ingest.Batch, MaxWait: c.Ingest.MaxWait,
 		AckWait: c.Ingest.AckWait, MinCell: c.Privacy.MinCell, Retention: c.Privacy.Retention,
 		Logger: log, Metrics: metrics,
 	})

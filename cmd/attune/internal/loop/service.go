@@ -21,10 +21,11 @@ type Service struct {
 	Backends *Backends
 	Releases *Releases
 
-	config config.Config
-	log    *slog.Logger
-	say    func(format string, args ...any)
-	seen   uint64 // segments at the last training
+	config  config.Config
+	log     *slog.Logger
+	say     func(format string, args ...any)
+	metrics *Metrics
+	seen    uint64 // segments at the last training
 }
 
 // refreshEvery is how often a new timestamp is signed; it is good for a day.
@@ -38,8 +39,11 @@ func OpenService(ctx context.Context, c config.Config, port int, log *slog.Logge
 		return nil, err
 	}
 	s := &Service{Backends: backends, config: c, log: log, say: say}
-	if err := s.prepare(ctx); err != nil {
-		return nil, errors.Join(err, backends.Close())
+	if s.metrics, err = ServeMetrics(c.Metrics, log); err == nil {
+		err = s.prepare(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -69,7 +73,7 @@ func (s *Service) prepare(ctx context.Context) (err error) {
 // Run serves until ctx ends. A step that fails is told and tried again at its next turn; only ingest, which waits out
 // every fault by itself, can end it.
 func (s *Service) Run(ctx context.Context) error {
-	ingesting, err := StartIngest(ctx, s.Backends, s.config, s.log, nil)
+	ingesting, err := StartIngest(ctx, s.Backends, s.config, s.log, s.metrics.Registerer())
 	if err != nil {
 		return err
 	}
@@ -108,7 +112,7 @@ func (s *Service) startEdge(ctx context.Context) (*Edging, error) {
 	if err != nil {
 		return nil, err
 	}
-	return StartEdge(ctx, edge.Config{Front: gate, Back: back, Logger: s.log})
+	return StartEdge(ctx, edge.Config{Front: gate, Back: back, Logger: s.log, Metrics: s.metrics.Registerer()})
 }
 
 func (s *Service) try(what string, err error) {
@@ -118,7 +122,7 @@ func (s *Service) try(what string, err error) {
 }
 
 // Close stops the servers.
-func (s *Service) Close() error { return s.Backends.Close() }
+func (s *Service) Close() error { return errors.Join(s.metrics.Close(), s.Backends.Close()) }
 
 // train learns a candidate when no experiment is under way and there is enough new to learn from, and starts its
 // rollout if the gate lets it pass.
