@@ -92,7 +92,7 @@ func TestBlocksKeepToTheirBounds(t *testing.T) {
 	if len(b.messages) != 1 || len(b.reports) < 50 {
 		t.Errorf("with a bound of one report: %d messages and %d reports, want one pack as it is", len(b.messages), len(b.reports))
 	}
-	l.most = maxBatch
+	l.most = MaxBatch
 	b.fill(packsOf(t, 7000), &l) // 315,000 segments: more than fit
 	if n := len(b.reports); n < 5000 || n > maxChunks*chunkSegments/45 {
 		t.Errorf("%d reports of 45 segments in one block, want what fits its memory", n)
