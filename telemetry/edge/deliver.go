@@ -76,6 +76,9 @@ func (e *Edge) publish(data []byte, id string) (*jetstream.PubAck, error) {
 		if err == nil || !passing || time.Since(began) > patience {
 			return ack, err
 		}
+		if errors.Is(err, jetstream.ErrNoStreamResponse) {
+			e.recent.forget()
+		}
 		e.tally.retries.Add(1)
 		select {
 		case <-time.After(pause):

@@ -281,3 +281,46 @@ func TestClosedConnection(t *testing.T) {
 		t.Error("an edge runs on a closed connection")
 	}
 }
+
+// What the edge remembers of a stream it must not say of its successor: the report went with the old one.
+func TestReportOfADeletedStreamIsNotConfirmed(t *testing.T) {
+	for name, byHand := range map[string]bool{"made by attune": false, "made by hand": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t).start()
+			run(t, edge.Config{Front: s.gate(), Back: s.connection()})
+			client, js := s.Publisher(s.ClientURL()), s.jetstream()
+			id, data := encoded(t, 1)
+			if _, err := publish(t, client, id, data); err != nil {
+				t.Fatal(err)
+			}
+			stream, err := js.Stream(t.Context(), telemetry.Stream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg := stream.CachedInfo().Config
+			if err := js.DeleteStream(t.Context(), telemetry.Stream); err != nil {
+				t.Fatal(err)
+			}
+			if byHand {
+				cfg.FirstSeq = 1
+				_, err = js.CreateStream(t.Context(), cfg)
+			} else {
+				_, err = broker.EnsureStream(t.Context(), js)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			other, more := encoded(t, 2)
+			if _, err := publish(t, client, other, more); err != nil {
+				t.Fatal(err)
+			}
+			again, err := publish(t, client, id, data)
+			if err != nil || again.Duplicate {
+				t.Errorf("sent again, it is answered %+v, %v: nothing has it", again, err)
+			}
+			if got := s.stored(); got.messages != 2 {
+				t.Errorf("%d messages stored, want 2", got.messages)
+			}
+		})
+	}
+}
