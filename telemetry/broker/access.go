@@ -128,7 +128,7 @@ func password(file string) (string, error) {
 
 // tellOperator writes the file. A server that opens no port has nobody to tell.
 func (s *Server) tellOperator() error {
-	if !s.listen {
+	if s.clientURL == "" {
 		return nil
 	}
 	temporary := s.operatorFile + ".new"

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -69,13 +71,19 @@ func (c *Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Server is a running NATS server.
+// Server is a running NATS server. One that gives up JetStream, as it does when its disk is full, is started again in
+// place as soon as it can be.
 type Server struct {
-	server       *server.Server
+	running      atomic.Pointer[server.Server]
+	cfg          Config // with the port it has got
 	lock         *filelock.Lock
-	listen       bool
+	clientURL    string
 	password     string // of the operator
 	operatorFile string
+
+	closing sync.Once
+	stop    chan struct{}
+	ended   chan struct{} // when nobody starts it again
 }
 
 // Start runs a server until Close. It returns when clients can connect and the streams of an earlier run are back.
@@ -102,13 +110,22 @@ func Start(cfg Config) (*Server, error) {
 	if err := adopt(cfg.Dir); err != nil {
 		return nil, errors.Join(err, lock.Release())
 	}
-	s := &Server{lock: lock, listen: !cfg.DontListen, operatorFile: filepath.Join(cfg.Dir, OperatorFile)}
+	s := &Server{
+		cfg: cfg, lock: lock, operatorFile: filepath.Join(cfg.Dir, OperatorFile),
+		stop: make(chan struct{}), ended: make(chan struct{}),
+	}
+	var first *server.Server
 	if s.password, err = password(s.operatorFile); err == nil {
-		s.server, err = start(&cfg, s.password)
+		first, err = start(&cfg, s.password)
 	}
 	if err != nil {
 		return nil, errors.Join(err, lock.Release())
 	}
+	s.running.Store(first)
+	if address, ok := first.Addr().(*net.TCPAddr); ok && !cfg.DontListen {
+		s.clientURL, s.cfg.Port = first.ClientURL(), address.Port
+	}
+	go s.watch()
 	if err := s.tellOperator(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -191,12 +208,7 @@ func claim(dir string) (*filelock.Lock, error) {
 
 // ClientURL is where clients connect; empty with DontListen. A connection to it has the rights of a call client: it hands
 // in reports and reads policies.
-func (s *Server) ClientURL() string {
-	if !s.listen {
-		return ""
-	}
-	return s.server.ClientURL()
-}
+func (s *Server) ClientURL() string { return s.clientURL }
 
 // OperatorURL is where this machine's other programs connect that work on the streams; empty with DontListen. It holds
 // the operator's password: do not log it. See OperatorFile.
@@ -217,13 +229,15 @@ func (s *Server) InProcessGate() nats.Option { return s.inProcess(gate) }
 func (s *Server) inProcess(user string) nats.Option {
 	return func(o *nats.Options) error {
 		o.User, o.Password = user, s.password
-		return nats.InProcessServer(s.server)(o)
+		return nats.InProcessServer(current{s})(o)
 	}
 }
 
 // Close stops the server and returns when its files are closed and its goroutines have ended.
 func (s *Server) Close() error {
-	shutdown(s.server)
+	s.closing.Do(func() { close(s.stop) })
+	<-s.ended
+	shutdown(s.running.Load())
 	return s.lock.Release()
 }
 

@@ -17,8 +17,8 @@
 // de-duplication, and copies published at once through different doors.
 //
 // What a full disk does: a client keeps its reports in memory and writes them as soon as there is room; ClickHouse refuses
-// inserts, and ingest tries again until it takes them; NATS acknowledges nothing more and gives up JetStream for good, so
-// that it must be started again. That loses nothing, but messages whose removal it could not write down are in the stream
+// inserts, and ingest tries again until it takes them; NATS acknowledges nothing more and gives up JetStream,
+// and package broker starts it again in place. That loses nothing, but messages whose removal it could not write down are in the stream
 // again, behind the consumer, until they are too old.
 //
 // When the dust has settled the verdict compares the oracle with everything training and people read: each acknowledged

@@ -148,7 +148,7 @@ func (s *system) strikeNATS(ctx context.Context, f fault, rng *rand.Rand) error 
 		sleep(ctx, f.hold+time.Duration(rng.Int64N(int64(time.Second))))
 		s.broker.signal(syscall.SIGCONT)
 		return nil
-	case faultDiskFull: // the server gives up JetStream for good: it must be started again
+	case faultDiskFull: // the server gives up JetStream, and is started again, by itself or by somebody
 		if err := s.brokerDisk.fill(rng.Int64N(8)); err != nil {
 			return err
 		}
@@ -156,10 +156,13 @@ func (s *system) strikeNATS(ctx context.Context, f fault, rng *rand.Rand) error 
 		if err := s.brokerDisk.free(); err != nil {
 			return err
 		}
-		if rng.IntN(2) == 0 {
+		switch rng.IntN(3) {
+		case 0:
 			s.broker.stop(10 * time.Second)
-		} else {
+		case 1:
 			s.broker.kill()
+		default:
+			return s.brokerAnswers(ctx)
 		}
 	case faultStop:
 		s.broker.stop(10 * time.Second)
@@ -171,6 +174,10 @@ func (s *system) strikeNATS(ctx context.Context, f fault, rng *rand.Rand) error 
 	if err := s.runBroker(ctx); err != nil {
 		return err
 	}
+	return s.brokerAnswers(ctx)
+}
+
+func (s *system) brokerAnswers(ctx context.Context) error {
 	return retry(ctx, func(ctx context.Context) error {
 		_, err := s.admin.Stream(ctx, telemetry.Stream)
 		return err
