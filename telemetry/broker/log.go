@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/attune-calls/attune/telemetry/internal/redact"
 )
@@ -16,6 +17,8 @@ import (
 type log struct {
 	to    *slog.Logger
 	fatal chan string // the first fatal fault; the server itself only logs it
+
+	unwritten atomic.Bool // a stream could not write
 
 	mu    sync.Mutex
 	fault string // the latest error
@@ -71,8 +74,14 @@ func (l *log) Warnf(format string, v ...any) {
 	l.to.Warn(text(format, v))
 }
 
-// Errorf passes the error on.
-func (l *log) Errorf(format string, v ...any) { l.remember(text(format, v)) }
+// Errorf passes the error on. The server says in no other way that a stream has met an error in writing, after which it
+// refuses everything until the server is started again. The format is the server's own word, whatever a client sends.
+func (l *log) Errorf(format string, v ...any) {
+	if strings.Contains(format, "ritical write error") {
+		l.unwritten.Store(true)
+	}
+	l.remember(text(format, v))
+}
 
 // Fatalf passes the error on and tells Start.
 func (l *log) Fatalf(format string, v ...any) {

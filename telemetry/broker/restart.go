@@ -12,9 +12,9 @@ const (
 	lastRestart  = 30 * time.Second // doubled up to this
 )
 
-// watch starts the server again when it has given up JetStream, until Close. nats-server does that for good when it
-// cannot write, and goes on taking connections to which it answers nothing. What it has acknowledged is on disk and comes
-// back; clients connect again by themselves.
+// watch starts the server again when it has given up JetStream or a stream, until Close. nats-server does that for good when
+// it cannot write, and goes on taking connections to which it answers nothing, or refuses everything for that stream though
+// there is room again. What it has acknowledged is on disk and comes back; clients connect again by themselves.
 func (s *Server) watch() {
 	defer close(s.ended)
 	log := s.cfg.Logger
@@ -24,7 +24,7 @@ func (s *Server) watch() {
 	pause, began := firstRestart, time.Now()
 	for seen := false; s.sleep(watchEvery); {
 		old := s.running.Load()
-		if old.JetStreamEnabled() {
+		if old.writes() {
 			seen = false
 			continue
 		}
@@ -36,7 +36,7 @@ func (s *Server) watch() {
 			pause = firstRestart
 		}
 		log.Error("NATS has given up its streams, most likely because the disk is full; starting it again", "dir", s.cfg.Dir)
-		shutdown(old)
+		shutdown(old.Server)
 		for s.sleep(pause) {
 			pause = min(2*pause, lastRestart)
 			next, err := start(&s.cfg, s.password)

@@ -13,9 +13,14 @@ import (
 	"github.com/attune-calls/attune/telemetry/internal/await"
 )
 
-// A server whose disk was full gives up JetStream; it comes back in place, for clients on the network and inside the
-// process, with what it had acknowledged.
+// A server whose disk was full gives up JetStream, or the stream; it comes back in place, for clients on the network and
+// inside the process, with what it had acknowledged. With a disk that is full in truth, telemetry/conservation does it.
 func TestServerComesBackAfterAFullDisk(t *testing.T) {
+	t.Run("without JetStream", func(t *testing.T) { comesBack(t, (*broker.Server).LoseJetStream) })
+	t.Run("without a stream", func(t *testing.T) { comesBack(t, (*broker.Server).LoseStream) })
+}
+
+func comesBack(t *testing.T, lose func(*broker.Server) error) {
 	s := start(t, broker.Config{})
 	url := s.OperatorURL()
 	_, outside := connect(t, url, nats.ReconnectWait(50*time.Millisecond))
@@ -26,9 +31,10 @@ func TestServerComesBackAfterAFullDisk(t *testing.T) {
 	if _, err := outside.Publish(t.Context(), telemetry.Subject, []byte("before")); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.LoseJetStream(); err != nil {
+	if err := lose(s); err != nil {
 		t.Fatal(err)
 	}
+	await.Eventually(t, "the server was started again", func() bool { return outside.Conn().Stats().Reconnects > 0 })
 	for name, js := range map[string]jetstream.JetStream{"outside": outside, "inside": inside} {
 		await.Eventually(t, name+" is acknowledged again", func() bool {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)

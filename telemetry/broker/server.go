@@ -71,10 +71,10 @@ func (c *Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Server is a running NATS server. One that gives up JetStream, as it does when its disk is full, is started again in
-// place as soon as it can be.
+// Server is a running NATS server. One that gives up JetStream or a stream, as it does when its disk is full, is started
+// again in place as soon as it can be.
 type Server struct {
-	running      atomic.Pointer[server.Server]
+	running      atomic.Pointer[instance]
 	cfg          Config // with the port it has got
 	lock         *filelock.Lock
 	clientURL    string
@@ -85,6 +85,15 @@ type Server struct {
 	stop    chan struct{}
 	ended   chan struct{} // when nobody starts it again
 }
+
+// instance is a server from one start to its end.
+type instance struct {
+	*server.Server
+	log *log
+}
+
+// writes reports whether the server still stores what it is sent.
+func (i *instance) writes() bool { return i.JetStreamEnabled() && !i.log.unwritten.Load() }
 
 // Start runs a server until Close. It returns when clients can connect and the streams of an earlier run are back.
 func Start(cfg Config) (*Server, error) {
@@ -114,7 +123,7 @@ func Start(cfg Config) (*Server, error) {
 		cfg: cfg, lock: lock, operatorFile: filepath.Join(cfg.Dir, OperatorFile),
 		stop: make(chan struct{}), ended: make(chan struct{}),
 	}
-	var first *server.Server
+	var first *instance
 	if s.password, err = password(s.operatorFile); err == nil {
 		first, err = start(&cfg, s.password)
 	}
@@ -132,7 +141,7 @@ func Start(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-func start(cfg *Config, operator string) (*server.Server, error) {
+func start(cfg *Config, operator string) (*instance, error) {
 	options, err := access(operator)
 	if err != nil {
 		return nil, fmt.Errorf("configure NATS server: %w", err)
@@ -170,7 +179,7 @@ func start(cfg *Config, operator string) (*server.Server, error) {
 		shutdown(s)
 		return nil, fmt.Errorf("start NATS server in %s: JetStream did not start: %s", cfg.Dir, log.last())
 	}
-	return s, nil
+	return &instance{s, log}, nil
 }
 
 // checkPort tells of a port that is taken before the server tries it, because the server's own report is late and vague.
@@ -237,7 +246,7 @@ func (s *Server) inProcess(user string) nats.Option {
 func (s *Server) Close() error {
 	s.closing.Do(func() { close(s.stop) })
 	<-s.ended
-	shutdown(s.running.Load())
+	shutdown(s.running.Load().Server)
 	return s.lock.Release()
 }
 

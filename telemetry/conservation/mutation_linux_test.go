@@ -35,6 +35,10 @@ func TestPlantedFaultsAreNoticed(t *testing.T) {
 			if err := s.misfortune(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+			for _, w := range s.workers { // one that acknowledges too early may still be inserting
+				w.process.kill()
+			}
+			s.settled(t)
 			h, err := s.look(t.Context(), c.rows)
 			if err != nil {
 				t.Fatal(err)
@@ -106,6 +110,29 @@ func (s *system) misfortune(ctx context.Context) error {
 		}
 	}
 	return s.drained(ctx, readyPatience)
+}
+
+// settled waits until the server has dealt with what workers had sent before they died.
+func (s *system) settled(t *testing.T) {
+	t.Helper()
+	conn, err := connect(s.server.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	err = retry(t.Context(), func(ctx context.Context) error {
+		var inserting uint64
+		if err := conn.QueryRow(ctx, "SELECT count() FROM system.processes WHERE query LIKE 'INSERT%'").Scan(&inserting); err != nil {
+			return err
+		}
+		if inserting > 0 {
+			return fmt.Errorf("%d inserts are under way", inserting)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // publish has each publisher do its part of n reports.

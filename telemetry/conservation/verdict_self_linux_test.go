@@ -66,7 +66,6 @@ func TestVerdictNoticesEverything(t *testing.T) {
 		{"a report is missing", func(_ *oracle, h *holdings, id telemetry.ReportID) { delete(h.calls, id) }, lost},
 		{"a leg is missing", func(_ *oracle, h *holdings, _ telemetry.ReportID) { delete(h.legs, n) }, lost},
 		{"a segment is missing", func(_ *oracle, h *holdings, _ telemetry.ReportID) { h.segments[n] = h.segments[n][1:] }, lost},
-		{"a line of the view is missing", func(_ *oracle, h *holdings, _ telemetry.ReportID) { h.lines[n]-- }, lost},
 		{"a row is there twice", func(_ *oracle, h *holdings, id telemetry.ReportID) { h.calls[id] = append(h.calls[id], h.calls[id][0]) }, doubled},
 		{"a leg is there twice", func(_ *oracle, h *holdings, _ telemetry.ReportID) { h.legs[n] = append(h.legs[n], h.legs[n][0]) }, doubled},
 		{"a segment is there twice", func(_ *oracle, h *holdings, _ telemetry.ReportID) {
