@@ -15,6 +15,7 @@ import (
 
 const (
 	strikePatience = 8 * time.Second  // for a block to be stored
+	doubtPatience  = 10 * time.Second // for a report to come that a wrong clock would refuse
 	readyPatience  = 60 * time.Second // for a server to answer again
 )
 
@@ -69,7 +70,8 @@ func (s *system) strikeIngest(ctx context.Context, w *worker, f fault, rng *rand
 }
 
 // jumpClock starts a worker with a clock so far ahead that all there is seems to be past its time, sets it back so far that
-// all there is seems to be of the future, and then right. A worker deletes what is past its time when it starts.
+// all there is seems to be of the future, and then right. A worker deletes what is past its time when it starts. Each time it
+// is left until it has doubted its clock for the sake of a report, for a while at least.
 func (s *system) jumpClock(ctx context.Context, w *worker, f fault) error {
 	const jump = retention + 10*24*time.Hour
 	w.process.kill()
@@ -80,7 +82,11 @@ func (s *system) jumpClock(ctx context.Context, w *worker, f fault) error {
 		return err
 	}
 	for _, ahead := range []time.Duration{-jump, 0} {
+		before := s.happened.doubts.Load()
 		sleep(ctx, f.hold+time.Second)
+		for began := time.Now(); s.happened.doubts.Load() == before && time.Since(began) < doubtPatience; {
+			sleep(ctx, 100*time.Millisecond)
+		}
 		if err := w.process.tell(command{Ahead: &ahead}); err != nil {
 			return fmt.Errorf("set the clock of %s: %w", w.name, err)
 		}
@@ -162,7 +168,7 @@ func (s *system) strikeNATS(ctx context.Context, f fault, rng *rand.Rand) error 
 		case 1:
 			s.broker.kill()
 		default:
-			return s.brokerAnswers(ctx)
+			return s.brokerStores(ctx)
 		}
 	case faultStop:
 		s.broker.stop(10 * time.Second)
@@ -181,6 +187,23 @@ func (s *system) brokerAnswers(ctx context.Context) error {
 	return retry(ctx, func(ctx context.Context) error {
 		_, err := s.admin.Stream(ctx, telemetry.Stream)
 		return err
+	})
+}
+
+// brokerStores waits until the stream takes reports again, of which clients have some all the time.
+func (s *system) brokerStores(ctx context.Context) error {
+	last := uint64(0)
+	return retry(ctx, func(ctx context.Context) error {
+		stream, err := s.admin.Stream(ctx, telemetry.Stream)
+		if err != nil {
+			return err
+		}
+		state := stream.CachedInfo().State
+		if last == 0 || state.LastSeq <= last {
+			last = max(last, state.LastSeq)
+			return errors.New("the stream stores nothing")
+		}
+		return nil
 	})
 }
 

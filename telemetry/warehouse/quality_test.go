@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -102,9 +103,10 @@ func TestCallQualities(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var want []warehouse.CallQuality
+			var origins []telemetry.Origin
 			for i := range reports {
 				if q, any := legQuality(&reports[i], tc.keep); any || tc.empty {
-					want = append(want, q)
+					want, origins = append(want, q), append(origins, reports[i].Origin)
 				}
 			}
 			got, err := w.CallQualities(t.Context(), tc.filter)
@@ -118,15 +120,16 @@ func TestCallQualities(t *testing.T) {
 			if diff := cmp.Diff(want, got, closeEnough, order); diff != "" {
 				t.Error(diff)
 			}
-			checkNetworkQuality(t, w, tc.filter, want)
+			checkNetworkQuality(t, w, tc.filter, want, origins)
 		})
 	}
 }
 
-// checkNetworkQuality sums up legs in plain Go and compares.
-func checkNetworkQuality(t *testing.T, w *warehouse.Warehouse, f warehouse.Filter, legs []warehouse.CallQuality) {
+// checkNetworkQuality sums up legs, each of an origin, in plain Go and compares.
+func checkNetworkQuality(t *testing.T, w *warehouse.Warehouse, f warehouse.Filter, legs []warehouse.CallQuality, origins []telemetry.Origin) {
 	t.Helper()
 	type key struct {
+		origin             telemetry.Origin
 		network            model.NetworkType
 		policy, experiment uint32
 		arm                uint8
@@ -135,13 +138,14 @@ func checkNetworkQuality(t *testing.T, w *warehouse.Warehouse, f warehouse.Filte
 		n                warehouse.NetworkQuality
 		mos, kbps, loss  float64
 		nKbps, nLoss, nP float64
+		qualities        []float64 // in steps of 0.005, as the view rounds them
 	}
 	groups := make(map[key]*sums)
-	for _, q := range legs {
-		k := key{q.Network, q.Policy, q.Experiment, q.Arm}
+	for i, q := range legs {
+		k := key{origins[i], q.Network, q.Policy, q.Experiment, q.Arm}
 		g := groups[k]
 		if g == nil {
-			g = &sums{n: warehouse.NetworkQuality{Network: k.network, Policy: k.policy, Experiment: k.experiment, Arm: k.arm}}
+			g = &sums{n: warehouse.NetworkQuality{Origin: k.origin, Network: k.network, Policy: k.policy, Experiment: k.experiment, Arm: k.arm}}
 			groups[k] = g
 		}
 		g.n.Calls++
@@ -153,6 +157,7 @@ func checkNetworkQuality(t *testing.T, w *warehouse.Warehouse, f warehouse.Filte
 		if !math.IsNaN(quality) {
 			g.n.Judged++
 			g.mos += quality
+			g.qualities = append(g.qualities, math.Floor(quality/0.005+0.5)*0.005)
 			if quality < warehouse.PoorMOS {
 				g.nP++
 			}
@@ -170,6 +175,11 @@ func checkNetworkQuality(t *testing.T, w *warehouse.Warehouse, f warehouse.Filte
 	for _, g := range groups {
 		judged := float64(g.n.Judged)
 		g.n.MOS, g.n.Poor, g.n.Kbps, g.n.LossAfter = g.mos/judged, g.nP/judged, g.kbps/g.nKbps, g.loss/g.nLoss
+		slices.Sort(g.qualities)
+		g.n.MedianMOS = math.NaN()
+		if n := len(g.qualities); n > 0 {
+			g.n.MedianMOS = g.qualities[(n-1)/2] // the least value that half of them do not exceed
+		}
 		want = append(want, g.n)
 	}
 	got, err := w.NetworkQuality(t.Context(), f)
@@ -177,7 +187,10 @@ func checkNetworkQuality(t *testing.T, w *warehouse.Warehouse, f warehouse.Filte
 		t.Fatal(err)
 	}
 	order := cmpopts.SortSlices(func(a, b warehouse.NetworkQuality) bool {
-		return uint32(a.Network)<<16|a.Policy<<12|a.Experiment<<8|uint32(a.Arm) < uint32(b.Network)<<16|b.Policy<<12|b.Experiment<<8|uint32(b.Arm)
+		place := func(q *warehouse.NetworkQuality) uint32 {
+			return uint32(q.Origin)<<24 | uint32(q.Network)<<16 | q.Policy<<12 | q.Experiment<<8 | uint32(q.Arm)
+		}
+		return place(&a) < place(&b)
 	})
 	if diff := cmp.Diff(want, got, closeEnough, order); diff != "" {
 		t.Error(diff)
@@ -245,10 +258,11 @@ func TestCounts(t *testing.T) {
 	want := warehouse.Counts{
 		Rows: got.Rows, Reports: 10, Duplicates: got.Rows - 10, Segments: 30, OldestHour: baseHour - 100, NewestHour: baseHour + 100,
 		Rejected: map[telemetry.RejectReason]uint64{telemetry.RejectMalformed: 2, telemetry.RejectOutcome: 1},
-		Origins:  map[telemetry.Origin]uint64{},
+		Origins:  map[telemetry.Origin]uint64{}, SegmentsOf: map[telemetry.Origin]uint64{},
 	}
 	for i := range reports {
 		want.Origins[reports[i].Origin]++
+		want.SegmentsOf[reports[i].Origin] += uint64(len(reports[i].Segments))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

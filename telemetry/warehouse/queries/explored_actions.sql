@@ -10,7 +10,7 @@ SELECT network, concat(codec, ' ', toString(bitrate_kbps), 'k ', toString(frame_
     segments_seen, round(100 * clipped / segments_seen, 1) AS clipped_percent, round(weight_sum * weight_sum / weight_squares) AS effective,
     round(weighted / weight_sum, 2) AS mean_quality,
     round(1.96 * sqrt(greatest(0., squares - 2 * weighted / weight_sum * products + weighted / weight_sum * weighted / weight_sum * weight_squares)) / weight_sum, 2) AS error95,
-    round(median, 2) AS median_quality, round(kbps_median, 1) AS median_kbps
+    floor(100 * median + 0.5) / 100 AS median_quality, floor(10 * kbps_median + 0.5) / 10 AS median_kbps -- servers round halves differently
 FROM (
     SELECT segment_network AS network, codec, bitrate_kbps, frame_ms, expected_loss, count() AS segments_seen,
         countIf(propensity < 0.02) AS clipped, sum(weight) AS weight_sum, sum(assumeNotNull(mos) * weight) AS weighted,
