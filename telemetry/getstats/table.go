@@ -51,10 +51,10 @@ func (r *reader) sample(c *connection, fields []string) error {
 		r.summary.Odd++
 		return nil
 	}
-	offset, err := strconv.ParseFloat(strings.TrimSpace(fields[0]), 64)
+	offset, isTime := parseNumber(strings.TrimSpace(fields[0]))
 	id, metric, text := strings.TrimSpace(fields[1]), strings.TrimSpace(fields[2]), strings.TrimSpace(fields[3])
 	cut := strings.LastIndexByte(id, '-')
-	if err != nil || cut < 0 {
+	if !isTime || cut < 0 {
 		r.summary.Odd++
 		return nil
 	}
@@ -70,8 +70,8 @@ func (r *reader) sample(c *connection, fields []string) error {
 	at := float64(r.began.Unix()) + offset
 	switch class {
 	case number:
-		v, err := strconv.ParseFloat(text, 64)
-		if err != nil || !orderly(at, v) {
+		v, isNumber := parseNumber(text)
+		if !isNumber || !orderly(at, v) {
 			r.summary.Odd++
 			return nil
 		}
@@ -81,4 +81,9 @@ func (r *reader) sample(c *connection, fields []string) error {
 	}
 	o.texts[metric] = reduce(class, text)
 	return nil
+}
+
+func parseNumber(text string) (v float64, ok bool) {
+	v, err := strconv.ParseFloat(text, 64)
+	return v, err == nil
 }

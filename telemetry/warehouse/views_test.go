@@ -295,7 +295,7 @@ func TestFiguresOfFewAreNotShown(t *testing.T) {
 		"network_quality": "mean_quality, median_quality, trimmed_mean_quality, mean_kbps, median_kbps, mean_loss_after, median_loss_after, poor_share",
 	}
 	for view, columns := range figures {
-		for _, column := range strings.Split(columns, ", ") {
+		for column := range strings.SplitSeq(columns, ", ") {
 			if v := scalar[float64](t, conn, "SELECT "+column+" FROM "+view); !math.IsNaN(v) {
 				t.Errorf("%s.%s is %v of %d reports", view, column, v, k-1)
 			}
@@ -309,7 +309,7 @@ func TestFiguresOfFewAreNotShown(t *testing.T) {
 	more.Segments[0].Outcome = model.Outcome{MOS: 9, Rate: 9, LossAfter: 3}
 	insert(t, w, more)
 	for view, columns := range figures {
-		for _, column := range strings.Split(columns, ", ") {
+		for column := range strings.SplitSeq(columns, ", ") {
 			if v := scalar[float64](t, conn, "SELECT "+column+" FROM "+view); math.IsNaN(v) {
 				t.Errorf("%s.%s is not told of %d reports", view, column, k)
 			}

@@ -118,7 +118,9 @@ func TestJudge(t *testing.T) {
 		{"nothing measured", nil, ended, Outcome{Quality: 1, PoorVIA: true}},
 		{"not set up", nil, sim.Result{Stage: model.StageICE}, Outcome{Quality: 1, PoorVIA: true, SetupFailed: true}},
 		{
-			"dropped", []func(w *sim.Window){nil}, sim.Result{Stage: model.StageMedia, Callee: sim.Leg{Dropped: true}},
+			"dropped",
+			[]func(w *sim.Window){nil},
+			sim.Result{Stage: model.StageMedia, Callee: sim.Leg{Dropped: true}},
 			Outcome{Quality: 1, Kbps: 40, PoorVIA: true, Dropped: true},
 		},
 	} {

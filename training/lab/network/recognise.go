@@ -55,7 +55,7 @@ func recognise(data []byte, name string) reading {
 		return reading{}
 	case 3*s.pings > s.lines:
 		return reading{format: FormatSeries, pings: true, inMilli: 1, taken: "round trip times, of the ping command"}
-	case t.header != nil && len(t.header) > 1:
+	case len(t.header) > 1:
 		return byNames(t.header)
 	case 2*s.pairs > s.lines:
 		return s.two()

@@ -102,8 +102,10 @@ func (o *importOptions) config() (getstats.Config, error) {
 		name, text string
 		into       interface{ UnmarshalText(text []byte) error }
 	}{
-		{"network-type", o.network, &cfg.Context.Network}, {"metered", o.metered, &cfg.Context.Metered},
-		{"codec", o.codec, &cfg.Codec}, {"transport", o.transport, &cfg.Transport},
+		{"network-type", o.network, &cfg.Context.Network},
+		{"metered", o.metered, &cfg.Context.Metered},
+		{"codec", o.codec, &cfg.Codec},
+		{"transport", o.transport, &cfg.Transport},
 	} {
 		if err := flag.into.UnmarshalText([]byte(flag.text)); err != nil {
 			return cfg, fmt.Errorf("--%s: %w", flag.name, err)
