@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,9 +39,9 @@ func newDemo(s *settings) *cobra.Command {
 	flags.StringVar(&o.Trace, "trace", "", "recorded capacity to call over as well: Mahimahi, JSON steps, or \"seconds Mbps\" lines")
 	flags.StringVar(&o.WAV, "wav", "", "WAV file to talk with (default: recorded prompts of Debian's alsa-utils, or espeak-ng)")
 	flags.IntVar(&o.Simulated, "simulated", 30_000, "simulated calls to learn from, on all networks together")
-	flags.IntVar(&o.Calls, "calls", 48, "real calls on each network in the A/B round, both arms together")
+	flags.IntVar(&o.Calls, "calls", 0, "real calls on each network in the A/B round, both arms together (default: what this machine makes in three minutes, at most 48)")
 	flags.DurationVar(&o.Duration, "duration", 20*time.Second, "of each call, simulated or real")
-	flags.IntVar(&o.Parallel, "parallel", 24*runtime.NumCPU(), "real calls at once")
+	flags.IntVar(&o.Parallel, "parallel", 0, "real calls at once (default: what keeps this machine a little more than half busy, by what the first ones cost)")
 	flags.Float64Var(&o.Explore, "explore", 0.6, "share of decisions that explore in the simulated calls")
 	flags.Uint64Var(&o.Seed, "seed", 1, "of networks, exploration and training")
 	return cmd

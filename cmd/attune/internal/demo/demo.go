@@ -31,9 +31,9 @@ type Options struct {
 	Trace     string        // file with a capacity trace to add as a network of its own
 	WAV       string        // file to talk with; default the speech this machine has
 	Simulated int           // simulated calls, on all networks together, that the learner learns from
-	Calls     int           // real calls on each network in the experiment, both arms together
+	Calls     int           // real calls on each network in the experiment, both arms together; 0 = what there is time for
 	Duration  time.Duration // of a call, simulated or real
-	Parallel  int           // real calls at once
+	Parallel  int           // real calls at once; 0 = what the machine has room for, see room
 	Explore   float64       // share of exploring decisions in the simulated calls
 	Seed      uint64        // default 1
 
@@ -54,9 +54,9 @@ func (o *Options) Validate() error {
 		}
 	}
 	check(o.Simulated >= 100 && o.Simulated <= 200_000, "simulated", o.Simulated, "100..200000 calls")
-	check(o.Calls >= 2 && o.Calls <= 1000, "calls", o.Calls, "2..1000")
+	check(o.Calls == 0 || o.Calls >= 2 && o.Calls <= 1000, "calls", o.Calls, "2..1000")
 	check(o.Duration >= 10*time.Second && o.Duration <= history.MaxDuration, "duration", o.Duration, "10s.."+history.MaxDuration.String())
-	check(o.Parallel >= 1 && o.Parallel <= 1000, "parallel", o.Parallel, "1..1000")
+	check(o.Parallel >= 0 && o.Parallel <= 1000, "parallel", o.Parallel, "1..1000")
 	check(o.Explore > 0 && o.Explore <= 1, "explore", o.Explore, "above 0 and at most 1: nothing is learned from one setting")
 	check(len(o.Networks) > 0, "networks", o.Networks, "at least one")
 	return errors.Join(faults...)
@@ -75,6 +75,7 @@ type run struct {
 	frames    *sim.Frames         // the speech, for simulated calls
 	forecasts map[string]Forecast // by network
 	trial     *loop.Experiment
+	room      int // for real calls at once
 	summary   Summary
 
 	before, after map[string][]leg // legs of the experiment's arms, by network

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -187,6 +188,31 @@ func TestReportsAddUp(t *testing.T) {
 		}
 		if r.Sent != 10+test.clients.Created {
 			t.Errorf("%s: %d sent", name, r.Sent)
+		}
+	}
+}
+
+func TestRoomForCalls(t *testing.T) {
+	processors := runtime.GOMAXPROCS(0)
+	for _, c := range []struct {
+		cores float64 // that seven calls kept busy
+		want  int
+	}{
+		{0.07, min(24*processors, 55*processors)},
+		{0.35, 11 * processors},
+		{7, 4}, // far too slow a machine
+	} {
+		used := time.Duration(c.cores * 25 * float64(time.Second))
+		if got := roomFor(used, 25*time.Second, 7); got != max(c.want, 4) && got != max(c.want-1, 4) {
+			t.Errorf("seven calls on %v cores: room for %d, want %d", c.cores, got, c.want)
+		}
+	}
+	if got := roomFor(0, time.Second, 7); got != 12*processors {
+		t.Errorf("where nothing is known: %d", got)
+	}
+	for parallel, want := range map[int]int{4: 8, 26: 22, 48: 41, 200: 48} {
+		if got := callsFor(parallel, 20*time.Second, 7); got != want {
+			t.Errorf("%d at once: %d on each network, want %d", parallel, got, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,9 @@ func (r *run) changeover(ctx context.Context, candidate *training.Run) error {
 	}
 	calling := make(chan outcome, 1)
 	go func() {
-		results, err := r.round(ctx, "changeover", roundChangeover, 1)
+		began, used := time.Now(), cpuTime()
+		results, err := r.round(ctx, "changeover", roundChangeover, 1, cmp.Or(r.options.Parallel, len(r.profiles)))
+		r.room = roomFor(cpuTime()-used, time.Since(began), len(results))
 		calling <- outcome{results, err}
 	}()
 	select {
@@ -50,7 +53,9 @@ func (r *run) changeover(ctx context.Context, candidate *training.Run) error {
 
 // experiment makes the calls of the A/B round and sorts them by arm.
 func (r *run) experiment(ctx context.Context) error {
-	results, err := r.round(ctx, "experiment", roundExperiment, r.options.Calls)
+	parallel := cmp.Or(r.options.Parallel, r.room)
+	each := cmp.Or(r.options.Calls, callsFor(parallel, r.options.Duration, len(r.profiles)))
+	results, err := r.round(ctx, "experiment", roundExperiment, each, parallel)
 	r.summary.Calls.Experiment = len(results)
 	if err != nil {
 		return err
@@ -82,7 +87,7 @@ func (r *run) experiment(ctx context.Context) error {
 }
 
 // round makes calls on every network, in an order that mixes them, and counts what failed.
-func (r *run) round(ctx context.Context, name string, round uint64, each int) ([]lab.Result, error) {
+func (r *run) round(ctx context.Context, name string, round uint64, each, parallel int) ([]lab.Result, error) {
 	var plans []lab.Plan
 	for i := range each {
 		for n, profile := range r.profiles {
@@ -93,9 +98,9 @@ func (r *run) round(ctx context.Context, name string, round uint64, each int) ([
 		}
 	}
 	r.summary.Calls.SecondsEach = int(r.options.Duration.Seconds())
-	r.progress.step("%s: %d real calls of %v on %d networks, %d at once", name, len(plans), r.options.Duration, len(r.profiles), r.options.Parallel)
+	r.progress.step("%s: %d real calls of %v on %d networks, %d at once", name, len(plans), r.options.Duration, len(r.profiles), parallel)
 	pulse := startPulse()
-	results := lab.Round(ctx, plans, r.options.Parallel, func(finished int) {
+	results := lab.Round(ctx, plans, parallel, func(finished int) {
 		r.progress.update("%d of %d real calls", finished, len(plans))
 	})
 	pulse.stop(&r.summary.Pace)
