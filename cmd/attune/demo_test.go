@@ -15,9 +15,10 @@ import (
 // The main job in small: every step of it really happens, and every report is accounted for. How good the learned
 // policy is on so few calls is not the question here.
 func TestDemoInSmall(t *testing.T) {
+	t.Parallel()
 	out := t.TempDir()
 	command := exec.Command("attune", "demo", "--out", out, "--networks", "ethernet,4g-udp-throttled",
-		"--simulated", "300", "--calls", "6", "--duration", "12s", "--parallel", "8")
+		"--simulated", "300", "--calls", "6", "--duration", "12s", "--parallel", "12")
 	var stdout, stderr strings.Builder
 	command.Stdout, command.Stderr = &stdout, &stderr
 	if err := command.Run(); err != nil {
@@ -103,10 +104,12 @@ type accounted struct{ Sent, Acknowledged, Stored, Rejected uint64 }
 
 // Ctrl-C in the middle of simulated or real calls ends them, stops the servers and leaves nothing running.
 func TestDemoInterrupted(t *testing.T) {
-	for _, test := range []struct{ act, simulated string }{{"history:", "200000"}, {"experiment:", "300"}} {
+	t.Parallel()
+	for _, test := range []struct{ act, simulated string }{{"history:", "200000"}, {"changeover:", "300"}} {
 		t.Run(test.act, func(t *testing.T) {
+			t.Parallel()
 			out := t.TempDir()
-			command := exec.Command("attune", "demo", "--out", out, "--networks", "ethernet", "--parallel", "4",
+			command := exec.Command("attune", "demo", "--out", out, "--networks", "ethernet,4g-udp-throttled", "--parallel", "4",
 				"--simulated", test.simulated, "--duration", "10s")
 			stderr, err := command.StderrPipe()
 			if err != nil {
