@@ -219,7 +219,7 @@ func (s *sender) store() {
 	if err != nil {
 		s.cfg.Logger.Error("lost reports cannot be told", "error", err)
 	}
-	s.tally(func(c *Counts) {
+	defer s.tally(func(c *Counts) { // once they are on disk
 		c.Spooled += uint64(len(fresh))
 		c.Dropped += uint64(dropped)
 	})
