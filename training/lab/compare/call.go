@@ -92,8 +92,9 @@ func (s scale) call(c Case, options func() []policy.Option) (Outcome, error) {
 	return s.followed(c, options, nil)
 }
 
-// followed is call with somebody else who is told the quality of each window; nil if nobody is.
-func (s scale) followed(c Case, options func() []policy.Option, follow func(quality float64, length time.Duration)) (Outcome, error) {
+// followed is call with somebody else who is told the quality of each window, of both legs in turn, and may end the call by
+// returning false: then the outcome is that of the call so far. Nil if nobody is.
+func (s scale) followed(c Case, options func() []policy.Option, follow func(quality float64, length time.Duration) bool) (Outcome, error) {
 	var j judge
 	context := c.Context()
 	leg := func() []policy.Option {
@@ -101,11 +102,9 @@ func (s scale) followed(c Case, options func() []policy.Option, follow func(qual
 	}
 	result, err := sim.Call(sim.Plan{
 		Profile: c.Network.Profile, Seed: c.Seed, Duration: s.duration, Frames: s.frames, Caller: leg(), Callee: leg(),
-		Windows: func(side int, w *sim.Window) {
+		Windows: func(side int, w *sim.Window) bool {
 			quality := j.window(side, w)
-			if follow != nil {
-				follow(quality, w.Length)
-			}
+			return follow == nil || follow(quality, w.Length)
 		},
 	})
 	if err != nil {

@@ -16,8 +16,9 @@ import (
 	"github.com/attune-calls/attune/training/lab/suite"
 )
 
-// TestDecidingOftenScoresTheSame: calls that keep to one action are the same calls, however often that is decided.
-func TestDecidingOftenScoresTheSame(t *testing.T) {
+// noise is something like speech.
+func noise(t *testing.T) *sim.Frames {
+	t.Helper()
 	random := rand.New(rand.NewPCG(1, 2))
 	pcm := make([]int16, 6*48000)
 	for i := range pcm {
@@ -27,7 +28,12 @@ func TestDecidingOftenScoresTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, calls := scale{frames: frames, duration: 30 * time.Second}, suite.Builtin()
+	return frames
+}
+
+// TestDecidingOftenScoresTheSame: calls that keep to one action are the same calls, however often that is decided.
+func TestDecidingOftenScoresTheSame(t *testing.T) {
+	s, calls := scale{frames: noise(t), duration: 30 * time.Second}, suite.Builtin()
 	for i := range calls.Networks {
 		n := &calls.Networks[i]
 		var want Outcome

@@ -21,7 +21,8 @@ import (
 //
 //	1  the first
 //	2  the rounds of the search for the best static actions
-const journalFormat = 2
+//	3  calls that the oracle does not make are spared
+const journalFormat = 3
 
 // saveEvery is how much work an interruption may cost.
 const saveEvery = 5 * time.Second
@@ -36,7 +37,7 @@ type state struct {
 	Current     [][]tally   `json:"current"`             // of the seed under way, by slice and contender
 	Chosen      [][]int64   `json:"chosen"`              // by slice and action of the catalogue; not of single networks
 	BySegment   []scheduled `json:"bySegment,omitempty"` // by slice
-	Spared      int64       `json:"spared,omitempty"`    // calls that a per-segment oracle did not make
+	Spared      int64       `json:"spared,omitempty"`    // calls that the oracles did not have to make
 }
 
 // MarshalJSON writes the distribution as pairs of bin and count.

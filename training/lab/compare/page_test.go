@@ -9,10 +9,7 @@ import (
 
 // TestPage: it needs nothing else, and nothing that a name holds gets into its markup.
 func TestPage(t *testing.T) {
-	c := config(t)
-	c.Suite.Name, c.Speech = "<b>suite</b>", "<script>speech</script>"
-	c.Contenders[0].Name = `tele"gram<i>`
-	r := mustRun(t, c)
+	r := standard(t)
 	var page, table bytes.Buffer
 	if err := r.HTML(&page); err != nil {
 		t.Fatal(err)

@@ -34,7 +34,7 @@ type Config struct {
 	Progress func(done Done) // called now and then, from one goroutine at a time; may be nil
 }
 
-// Done is how far a comparison is, in simulated calls; those of a per-segment oracle are counted as the most it may make.
+// Done is how far a comparison is, in simulated calls; those of the oracles are counted as the most they may make.
 type Done struct {
 	Calls, Of int64
 	Since     int64 // of Calls, those made before an interruption
@@ -119,6 +119,7 @@ func (c Config) prepared() (Config, error) {
 type runner struct {
 	config Config
 	scale  scale
+	bounds bounds
 	slices []slice
 	of     map[string][]int // the slices each network is in
 	state  state
@@ -133,7 +134,7 @@ func Run(ctx context.Context, config Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{config: config, scale: scale{frames: config.Frames, duration: config.Duration}}
+	r := &runner{config: config, scale: scale{frames: config.Frames, duration: config.Duration}, bounds: newBounds(config.Catalogue)}
 	r.slices, r.of = slicesOf(config.Suite)
 	if err := r.open(); err != nil {
 		return nil, err
@@ -194,6 +195,7 @@ type entry struct {
 	outcomes []Outcome
 	chosen   int    // by the oracle; -1 without one
 	found    *found // by the per-segment oracle; nil without one
+	spared   int    // calls that the oracles did not have to make
 }
 
 // everyone makes the i-th call with all contenders.
@@ -202,23 +204,30 @@ func (r *runner) everyone(i int) (entry, error) {
 	e := entry{network: c.Network.Name, chosen: -1}
 	var all []attempt
 	var best int
-	if r.has(oracle) || r.has(oracleBySegment) {
-		var err error
-		if all, best, err = r.tryAll(c); err != nil {
-			return e, fmt.Errorf("compare %s: %w", NameOracle, err)
+	var ideal Outcome
+	var err error
+	switch {
+	case r.has(oracleBySegment):
+		if all, best, err = r.tryAll(c); err == nil {
+			ideal = all[best].Outcome
 		}
+	case r.has(oracle):
+		best, ideal, e.spared, err = r.best(c)
+	}
+	if err != nil {
+		return e, fmt.Errorf("compare %s: %w", NameOracle, err)
 	}
 	for j := range r.config.Contenders {
 		contender := &r.config.Contenders[j]
 		var o Outcome
-		var err error
 		switch contender.kind {
 		case oracle:
-			o, e.chosen = all[best].Outcome, best
+			o, e.chosen = ideal, best
 		case oracleBySegment:
 			var f found
 			f, err = r.bySegment(c, all, best)
 			o, e.found = f.Outcome, &f
+			e.spared += r.scale.segmentTries() - f.simulated
 		case bestStatic:
 			action := r.static(c.Network.Type)
 			o, err = r.scale.call(c, func() []policy.Option { return Always(action) })
@@ -246,9 +255,7 @@ func (r *runner) take(i int, e entry) {
 			r.state.BySegment[s].add(e.found)
 		}
 	}
-	if e.found != nil {
-		r.state.Spared += int64(r.scale.segmentTries() - e.found.simulated)
-	}
+	r.state.Spared += int64(e.spared)
 	r.state.Next = i + 1
 	if r.state.Next%r.config.Calls == 0 { // a seed is complete
 		r.state.Seeds = append(r.state.Seeds, r.closeSeed())

@@ -81,12 +81,13 @@ func (s scale) follow(c Case, actions []model.Action) (attempt, error) {
 	a.Outcome, err = s.followed(c, func() []policy.Option {
 		leg := &schedule{actions: actions}
 		return []policy.Option{policy.WithRule(leg), policy.WithInterval(staticInterval), policy.WithEvents(leg.event)}
-	}, func(quality float64, length time.Duration) {
+	}, func(quality float64, length time.Duration) bool {
 		if i := windows / 2; i < len(a.course) && !math.IsNaN(quality) { // both legs, one after the other
 			a.course[i].sum += quality * length.Seconds()
 			a.course[i].seconds += length.Seconds()
 		}
 		windows++
+		return true
 	})
 	if a.Dropped { // from where nothing was heard any more on
 		last := len(a.course)

@@ -140,28 +140,3 @@ func (r *runner) static(t model.NetworkType) model.Action {
 	}
 	return r.state.Search.Found[model.NetworkUnknown]
 }
-
-// tryAll is what the oracle does: what came of each action of the catalogue, and which is the best. Of equals it is the
-// first. The courses are only there where a per-segment oracle needs them.
-func (r *runner) tryAll(c Case) (all []attempt, best int, err error) {
-	courses := r.has(oracleBySegment)
-	all = make([]attempt, len(r.config.Catalogue))
-	for i, a := range r.config.Catalogue {
-		if courses {
-			held := make([]model.Action, r.scale.intervals())
-			for k := range held {
-				held[k] = a
-			}
-			all[i], err = r.scale.follow(c, held)
-		} else {
-			all[i].Outcome, err = r.scale.call(c, func() []policy.Option { return Always(a) })
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-		if all[i].Quality > all[best].Quality {
-			best = i
-		}
-	}
-	return all, best, nil
-}

@@ -74,35 +74,6 @@ func (p *lossProcess) lose(t time.Duration, random *rand.Rand) bool {
 	return chance > 0 && random.Float64() < chance
 }
 
-// extraDelay is a Jitter at work.
-type extraDelay struct {
-	none, logNormal       bool
-	millis, spread, limit float64
-}
-
-func newExtraDelay(j *Jitter) extraDelay {
-	e := extraDelay{logNormal: j.Distribution == JitterLogNormal, millis: j.Millis, spread: j.Spread, limit: j.MaxMillis}
-	e.none = !e.logNormal && j.Distribution != JitterNormal
-	if e.limit == 0 {
-		e.limit = 1000
-	}
-	return e
-}
-
-// draw is one extra delay.
-func (e *extraDelay) draw(random *rand.Rand) time.Duration {
-	if e.none {
-		return 0
-	}
-	ms := e.spread * random.NormFloat64()
-	if e.logNormal {
-		ms = e.millis * exp(ms)
-	} else {
-		ms += e.millis
-	}
-	return millis(min(max(ms, 0), e.limit))
-}
-
 // bucket is a token bucket kept as one time, as in the generic cell rate algorithm (ITU-T I.371, annex A): full is when
 // the bucket would be full again.
 type bucket struct {

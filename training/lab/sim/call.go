@@ -38,8 +38,8 @@ type Plan struct {
 	// Watch is told of what the caller sends and the callee gets. May be nil.
 	Watch Watcher
 	// Windows is told of each window of the audio that the caller (0) and the callee (1) send. The window is its until it
-	// returns. May be nil.
-	Windows func(side int, w *Window)
+	// returns. When it returns false of either, the call ends there: nobody wants to know the rest. May be nil.
+	Windows func(side int, w *Window) bool
 }
 
 // Watcher follows the audio of one direction, so that it can be heard. Times are since the call began to be set up; they do
@@ -225,7 +225,10 @@ func (c *call) talk(begin time.Duration) error {
 		order[0], order[1] = order[1], order[0]
 	}
 	for offset := time.Duration(0); order[0].phase+offset < end; offset += playout.Tick {
-		c.meterTick(begin, offset)
+		if !c.meterTick(begin, offset) {
+			end = begin + offset
+			break
+		}
 		for _, s := range order {
 			if err := c.step(s, s.phase+offset); err != nil {
 				return err

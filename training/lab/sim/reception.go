@@ -28,7 +28,7 @@ func (r *reception) observe(p *packet) {
 		r.highest += uint32(ahead)
 	}
 	r.received++
-	transit := p.at.Seconds()*48000 - float64(p.stamp)
+	transit := float64(p.at)*(samplesPerSecond/float64(time.Second)) - float64(p.stamp)
 	if r.received > 1 {
 		d := transit - r.transit
 		if d < 0 {

@@ -113,7 +113,7 @@ func TestClocksAgreeOnSites(t *testing.T) {
 		{"far, TCP", at(2, stream), 0.3, 0},
 		{"direct", direct, 0.12, 0},
 	} {
-		inReal, inVirtual := real(t, p, test.a, 4, duration), virtual(t, p, test.a, 40, duration)
+		inReal, inVirtual := real(t, p, test.a, 2, duration), virtual(t, p, test.a, 20, duration)
 		t.Logf("%-10s real %+.3v, simulated %+.3v", test.name, inReal, inVirtual)
 		if !(math.Abs(inReal.mos-inVirtual.mos) <= 0.15) || !(math.Abs(inReal.loss-inVirtual.loss) <= 0.01) ||
 			!(math.Abs(inReal.roundTrip-inVirtual.roundTrip) <= 0.02) {

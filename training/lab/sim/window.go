@@ -119,25 +119,26 @@ func (c *call) startMeters(begin time.Duration) {
 	}
 }
 
-// meterTick is called with each tick of the call, and tells of the windows that end with it.
-func (c *call) meterTick(begin, offset time.Duration) {
+// meterTick is called with each tick of the call, and tells of the windows that end with it. It returns whether the call
+// goes on.
+func (c *call) meterTick(begin, offset time.Duration) bool {
 	if c.plan.Windows == nil || offset%time.Second != 0 || offset == 0 {
-		return
+		return true
 	}
 	for i, s := range c.sides {
 		s.meter.look(c.sides[1-i].buffer)
 	}
-	if offset%WindowLength == 0 {
-		c.endWindows(begin + offset)
-	}
+	return offset%WindowLength != 0 || c.endWindows(begin+offset)
 }
 
-// endWindows tells of the windows up to now.
-func (c *call) endWindows(now time.Duration) {
+// endWindows tells of the windows up to now, and returns whether the call goes on.
+func (c *call) endWindows(now time.Duration) bool {
+	goesOn := true
 	if c.plan.Windows == nil || now <= c.sides[caller].meter.from {
-		return
+		return goesOn
 	}
 	for i, s := range c.sides {
-		c.plan.Windows(i, s.meter.end(now, c.sides[1-i].buffer))
+		goesOn = c.plan.Windows(i, s.meter.end(now, c.sides[1-i].buffer)) && goesOn
 	}
+	return goesOn
 }

@@ -16,7 +16,7 @@ func TestWindows(t *testing.T) {
 		var windows, packets [2]int
 		var played, received [2]uint64
 		var length, held [2]time.Duration
-		p.Windows = func(side int, w *sim.Window) {
+		p.Windows = func(side int, w *sim.Window) bool {
 			windows[side]++
 			packets[side] += w.Packets
 			played[side] += w.Playout.TotalSamples
@@ -29,6 +29,7 @@ func TestWindows(t *testing.T) {
 			if w.Playout.Received > 0 && (float64(w.Transit) < least || w.Transit > 20*time.Second || w.Jitter < 0) {
 				t.Errorf("%s: packets take %v, at least %v; jitter %v", name, w.Transit, time.Duration(least), w.Jitter)
 			}
+			return true
 		}
 		r := mustCall(t, p)
 		if r.Setup > 0 && windows == [2]int{} {
