@@ -48,8 +48,8 @@ type delayEstimator struct {
 func (e *delayEstimator) observe(now, transit time.Duration, ticks int) time.Duration {
 	e.trackFastest(now, transit)
 	relative := transit - e.fastest
-	length := time.Duration(ticks) * Tick
-	weight := float64(ticks) * min(max(float64(now-e.arrived)/float64(length), leastWeight), 1)
+	most := float64(ticks)
+	weight := min(max(float64(now-e.arrived)*(1/float64(Tick)), leastWeight*most), most)
 	e.arrived = now
 	if e.unit *= 1 - delayForget*weight; e.unit < leastUnit {
 		e.settleUnit()
