@@ -9,10 +9,12 @@ import (
 
 // Bounds of what is in memory at once.
 const (
-	maxNumbers = 6 << 20 // times and values of all open connections: 48 MiB
-	maxObjects = 16_384  // objects of all open connections
-	maxID      = 512     // bytes of the id of an object or connection
+	maxObjects = 16_384 // objects of all open connections
+	maxID      = 512    // bytes of the id of an object or connection
 )
+
+// maxNumbers bounds the times and values of all open connections: 48 MiB. Tests lower it.
+var maxNumbers = 6 << 20
 
 // store holds the connections of a dump that have not ended yet. Everything is charged to it before it is in memory.
 type store struct {
