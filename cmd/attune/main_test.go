@@ -1,7 +1,9 @@
 package main_test
 
 import (
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/attune-calls/attune/cmd/attune/internal/cli"
+	"github.com/attune-calls/attune/codec/wav"
 )
 
 // TestMain makes "attune" a command of this test binary, for scripts and for tests that need it as a process, and
@@ -57,6 +60,20 @@ func TestScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: func(e *testscript.Env) error {
 		e.Setenv("TAKEN_PORT", port)
-		return nil
+		return writeNoise(filepath.Join(e.WorkDir, "noise.wav"))
 	}})
+}
+
+// writeNoise writes two seconds of noise, which are coded with every action of a catalogue sooner than speech is.
+func writeNoise(path string) error {
+	w, err := wav.Create(path)
+	if err != nil {
+		return err
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	pcm := make([]int16, 2*48_000)
+	for i := range pcm {
+		pcm[i] = int16(3000 * random.NormFloat64())
+	}
+	return errors.Join(w.Write(pcm), w.Close())
 }
