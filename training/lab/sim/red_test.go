@@ -24,6 +24,7 @@ func redundant(depth uint8, a model.Action) model.Action {
 
 // TestClocksAgreeOnRED: redundancy repairs as much in real calls as in simulated ones.
 func TestClocksAgreeOnRED(t *testing.T) {
+	t.Parallel()
 	const duration = 40 * time.Second
 	p := lossy(t)
 	plain := opus(24, model.BandwidthSuperWide, 20, 0, model.TransportDirect)

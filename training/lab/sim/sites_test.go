@@ -95,6 +95,7 @@ func virtual(t *testing.T, p *network.Profile, a model.Action, calls uint64, dur
 
 // TestClocksAgreeOnSites: a far relay adds its delay and a lossy one loses, in real calls as in simulated ones.
 func TestClocksAgreeOnSites(t *testing.T) {
+	t.Parallel()
 	const duration = 30 * time.Second
 	p := twoSites(t)
 	p.Paths.Direct = &network.Direction{Propagation: network.Propagation{Millis: 60, Source: "test"}}
