@@ -275,7 +275,7 @@ func (w *Warehouse) holdingsOfRejects(ctx context.Context, q []HoldingsQuery, h 
 func (w *Warehouse) holdingsSettings(ctx context.Context, h *Holdings) error {
 	var k, seconds uint64
 	err := w.conn.QueryRow(ctx, "SELECT min_cell, retention_seconds FROM "+settingsView).Scan(&k, &seconds)
-	if isException(err, codeUnknownTable) { // a migration is running
+	if isGone(err) { // a migration is running
 		return nil
 	}
 	if err != nil {

@@ -215,7 +215,7 @@ func (w *Warehouse) upToDate(ctx context.Context, digest string) (bool, error) {
 	}
 	var found string
 	err = w.conn.QueryRow(ctx, "SELECT digest FROM "+settingsView).Scan(&found)
-	if isException(err, codeUnknownTable) {
+	if isGone(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -237,7 +237,7 @@ func (w *Warehouse) refuseNewer(ctx context.Context) error {
 func (w *Warehouse) madeFor(ctx context.Context) (Settings, error) {
 	var minCell, seconds uint64
 	err := w.conn.QueryRow(ctx, "SELECT min_cell, retention_seconds FROM "+settingsView).Scan(&minCell, &seconds)
-	if isException(err, codeUnknownTable) {
+	if isGone(err) {
 		return Settings{}, nil
 	}
 	if err != nil {
@@ -250,7 +250,7 @@ func (w *Warehouse) madeFor(ctx context.Context) (Settings, error) {
 func (w *Warehouse) SchemaVersion(ctx context.Context) (uint32, error) {
 	var version uint32
 	err := w.conn.QueryRow(ctx, "SELECT max(version) FROM "+versionTable).Scan(&version)
-	if isException(err, codeUnknownTable) {
+	if isGone(err) {
 		return 0, nil
 	}
 	if err != nil {
@@ -263,4 +263,9 @@ func (w *Warehouse) SchemaVersion(ctx context.Context) (uint32, error) {
 func isException(err error, code int32) bool {
 	var exception *clickhouse.Exception
 	return errors.As(err, &exception) && exception.Code == code
+}
+
+// isGone reports whether a table that a statement names is not there, or was dropped while the statement ran.
+func isGone(err error) bool {
+	return isException(err, codeUnknownTable) || isException(err, codeTableIsDropped)
 }

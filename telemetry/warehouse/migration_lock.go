@@ -82,7 +82,7 @@ func (w *Warehouse) locks(ctx context.Context) (numbers []int, age time.Duration
 		return nil, 0, err
 	}
 	err = w.conn.QueryRow(ctx, "SELECT toUInt32(max(seen)) FROM "+table).Scan(&seen)
-	if isException(err, codeUnknownTable) { // released just now: look again
+	if isGone(err) { // released just now: look again
 		return numbers, 0, nil
 	}
 	return numbers, time.Duration(int64(now)-int64(max(made, seen))) * time.Second, err
@@ -135,7 +135,7 @@ func (l *migrationLock) keep() {
 		if err == nil {
 			err = l.beat(l.ctx)
 		}
-		if errors.Is(err, errLockLost) || isException(err, codeUnknownTable) {
+		if errors.Is(err, errLockLost) || isGone(err) {
 			l.cancel(errLockLost)
 			return
 		}
@@ -150,7 +150,7 @@ func (l *migrationLock) beat(ctx context.Context) error {
 func (l *migrationLock) check(ctx context.Context) error {
 	var rows uint64
 	err := l.warehouse.conn.QueryRow(ctx, "SELECT count() FROM "+l.table+" WHERE owner = '"+l.owner+"'").Scan(&rows)
-	if isException(err, codeUnknownTable) || err == nil && rows == 0 {
+	if isGone(err) || err == nil && rows == 0 {
 		return errLockLost
 	}
 	if err != nil {

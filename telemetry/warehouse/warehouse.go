@@ -33,6 +33,7 @@ const (
 	codeUnknownUser           = 192
 	codeWrongPassword         = 193
 	codeRequiredPassword      = 194
+	codeTableIsDropped        = 218
 	codeDatabaseAccessDenied  = 291
 	codeAuthenticationFailure = 516
 )
