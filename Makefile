@@ -17,7 +17,7 @@ demo: build ## the whole loop: simulated calls to learn from, real ones to judge
 	bin/attune demo $(ARGS)
 
 test: setup $(ENGINE)/node_modules/.package-lock.json ## every test, with the race detector, against real servers
-	CI=$${CI:-true} go test -race -timeout 20m ./...
+	CI=$${CI:-true} go test -race -timeout 15m ./...
 
 race: test
 

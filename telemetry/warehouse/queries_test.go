@@ -113,7 +113,7 @@ func TestQueriesAreListed(t *testing.T) {
 func TestSyntheticData(t *testing.T) {
 	t.Parallel()
 	reports, again := synthetic.Calls(7), synthetic.Calls(7)
-	if !reflect.DeepEqual(reports, again) || reports[0].ID == synthetic.Calls(8)[0].ID { // cmp.Equal takes minutes
+	if !reflect.DeepEqual(reports, again) || reports[0].ID == synthetic.Calls(8)[0].ID { // cmp.Equal takes long under the race detector
 		t.Error("the data do not follow from the seed")
 	}
 	ids := make(map[[16]byte]bool)

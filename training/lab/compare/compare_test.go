@@ -130,10 +130,12 @@ func score(t testing.TB, s compare.Slice, name string) compare.Score {
 }
 
 func TestWorkersChangeNothing(t *testing.T) {
-	c := hostile(t)
-	c.Workers = 5
-	if diff := cmp.Diff(encoded(t, standard(t)), encoded(t, mustRun(t, c))); diff != "" {
-		t.Errorf("%d workers: %s", c.Workers, diff)
+	c, want := hostile(t), encoded(t, standard(t)) // by one
+	for _, workers := range []int{2, 5} {
+		c.Workers = workers
+		if diff := cmp.Diff(want, encoded(t, mustRun(t, c))); diff != "" {
+			t.Errorf("%d workers: %s", workers, diff)
+		}
 	}
 }
 

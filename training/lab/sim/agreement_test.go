@@ -20,6 +20,10 @@ const (
 	mostLoss = 0.01
 )
 
+// mayFail is the network whose trace has a place that no call is set up at. Where one is not by one clock it must not be by
+// the other; on all other networks none may fail.
+const mayFail = "4g-att-driving"
+
 // TestClocksAgree holds the simulation to real calls (pion, libopus, sockets of package vnet) over the same networks. Those
 // run in a bubble of testing/synctest, where nothing is late; with -agreement.calls some are made on the clock on the wall as
 // well. See docs/agreement.md for more calls and pairs than there is time for here.
@@ -53,7 +57,7 @@ func TestClocksAgree(t *testing.T) {
 		if !within(c.difference(quality), mostMOS) || !within(c.difference(lossRepaired), mostLoss) {
 			t.Errorf("%s, %v: the clocks disagree", c.network, c.action)
 		}
-		if c.failed[simulated] != replicas*c.failed[inRealTime] { // some place of a trace may be too bad for any call
+		if c.failed != [2]int{} && c.network != mayFail || c.failed[simulated] != replicas*c.failed[inRealTime] {
 			t.Errorf("%s, %v: %d legs failed in real calls, and %d of %d times as many simulated ones", c.network, c.action,
 				c.failed[inRealTime], c.failed[simulated], replicas)
 		}
